@@ -1,0 +1,34 @@
+# Flags and the two functions every room uses.
+
+add_library(xdn_flags INTERFACE)
+target_compile_options(xdn_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion)
+if(XDN_WERROR)
+  target_compile_options(xdn_flags INTERFACE -Werror)
+endif()
+if(XDN_SANITIZE)
+  add_compile_options(-fsanitize=${XDN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${XDN_SANITIZE})
+endif()
+
+# xdn_library(ROOM SOURCES a.cc ... DEPS xdn_base ... PRIVATE fmt::fmt ...)
+# A room: static library xdn_ROOM, includes written from src/.
+function(xdn_library room)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE" ${ARGN})
+  add_library(xdn_${room} STATIC ${ARG_SOURCES})
+  target_include_directories(xdn_${room} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(xdn_${room} PUBLIC ${ARG_DEPS} PRIVATE xdn_flags ${ARG_PRIVATE})
+endfunction()
+
+# xdn_test(NAME SOURCES a_test.cc ... DEPS xdn_graph ... [TIMEOUT seconds])
+# A GoogleTest program; every TEST is a ctest test. Tests find the shared data through the environment that
+# scripts/test sets (XDN_CIFAR10, XDN_MODELS), and skip by saying so where it is absent.
+function(xdn_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE xdn_flags ${ARG_DEPS} GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+endfunction()
