@@ -72,7 +72,7 @@ std::string read_file(const std::string& path, size_t limit) {
   const auto refuse = [&](const char* what) -> Error {
     return input_error(std::string(what) + ": " + std::strerror(errno)).in_file(path);
   };
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a FIFO must not block
   if (fd < 0) throw refuse("cannot open");
   struct Closer {
     int fd;
