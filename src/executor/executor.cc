@@ -1,0 +1,372 @@
+#include "executor/executor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <mutex>
+
+#include "base/cpu.h"
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "executor/lower.h"
+#include "executor/reference.h"
+#include "executor/simple_steps.h"
+#include "fusion/pipeline.h"
+
+namespace xdn {
+namespace {
+
+struct IsaRow {
+  Isa isa;
+  const char* name;
+  const char* bundle;  ///< of kernels
+};
+constexpr std::array kIsas{
+    IsaRow{Isa::kRef, "ref", "ref"},
+    IsaRow{Isa::kAvx2, "avx2", "avx2"},
+    IsaRow{Isa::kAvx512, "avx512", "avx512"},
+    IsaRow{Isa::kAvx512Vnni, "avx512vnni", "avx512"},
+    IsaRow{Isa::kAvx512Bf16, "avx512bf16", "avx512"},
+};
+
+const IsaRow& isa_row(Isa isa) { return kIsas[static_cast<size_t>(isa)]; }
+
+bool isa_present(Isa isa) {
+  const CpuFeatures& cpu = cpu_features();
+  switch (isa) {
+    case Isa::kRef: return true;
+    case Isa::kAvx2: return cpu.avx2;
+    case Isa::kAvx512: return cpu.avx512;
+    case Isa::kAvx512Vnni: return cpu.avx512vnni;
+    case Isa::kAvx512Bf16: return cpu.avx512bf16;
+  }
+  return false;
+}
+
+Isa choose_isa(std::optional<Isa> wanted) {
+  if (wanted.has_value()) {
+    if (!isa_present(*wanted)) {
+      throw Error(ErrorKind::kUsage, std::string("this processor has no ") + isa_name(*wanted) + "; see xdn info --kernels");
+    }
+    return *wanted;
+  }
+  for (const Isa isa : {Isa::kAvx512, Isa::kAvx2}) {
+    if (isa_present(isa)) return isa;
+  }
+  return Isa::kRef;
+}
+
+void check_option(int value, int most, const char* name) {
+  if (value < 0 || value > most) {
+    throw Error(ErrorKind::kUsage, fmt::format("{} is {}, expected 1 ... {}", name, value, most));
+  }
+}
+
+// A tile's widest activations should stay in a core's L2 while weights stream through; below 8 rows a block of the
+// kernel does too little per load, above 96 nothing is gained.
+constexpr int64_t kLeastTile = 8, kMostTile = 96;
+
+int64_t choose_tile(const Graph& graph, int64_t images_per_worker) {
+  int64_t widest = 1;
+  for (const NodeId id : graph.order()) {
+    const Dims& shape = graph.value(graph.node(id).output).shape;
+    int64_t elements = 1;
+    for (const int64_t dim : shape) elements *= dim == kBatch ? 1 : dim;
+    widest = std::max(widest, elements);
+  }
+  constexpr int64_t kBudget = int64_t{2} << 20;
+  const int64_t fitting = std::clamp<int64_t>(kBudget / (widest * 4), kLeastTile, kMostTile);
+  return std::max<int64_t>(1, std::min(fitting / 4 * 4, images_per_worker));
+}
+
+}  // namespace
+
+const char* isa_name(Isa isa) { return isa_row(isa).name; }
+
+std::optional<Isa> parse_isa(const std::string& name) {
+  for (const IsaRow& row : kIsas) {
+    if (name == row.name) return row.isa;
+  }
+  return std::nullopt;
+}
+
+const char* precision_name(Precision precision) {
+  switch (precision) {
+    case Precision::kBf16: return "bf16";
+    case Precision::kInt8: return "int8";
+    case Precision::kFp32: break;
+  }
+  return "fp32";
+}
+
+struct Executor::Impl {
+  ExecSettings settings{};
+  Dims input_shape;
+  int64_t output_size = 0;
+  std::optional<StemPixels> pixels;
+  Graph graph;  ///< kept for --isa ref only
+  std::unique_ptr<Plan> plan;
+  std::unique_ptr<ThreadPool> pool;
+
+  /// Threads of one data-parallel worker, and what they share.
+  struct Worker {
+    explicit Worker(int parts) : barrier(parts) {}
+    AlignedBytes arena;
+    std::vector<AlignedBytes> scratch;  ///< per thread
+    std::vector<uint8_t> bytes;         ///< a filled tile
+    int64_t first = 0, count = 0;       ///< the tile in work; count 0 ends
+    SpinBarrier barrier;
+  };
+  std::vector<std::unique_ptr<Worker>> workers;
+
+  struct Job {
+    const ImageSource* images;
+    const float* nchw;
+    int64_t n;
+    int64_t tile;
+    float* out;
+    std::atomic<int64_t>* done;
+    std::atomic<int64_t> next{0};
+    std::atomic<bool> failed{false};
+    std::exception_ptr error;
+    std::mutex mutex;
+  };
+
+  void plan_graph(Graph graph, const ExecOptions& options);
+  void run(Job& job);
+  void run_worker(Job& job, Worker& worker, int part);
+  void run_tile(Job& job, Worker& worker, int part);
+  void run_reference_tile(Job& job, Worker& worker);
+  bool fill(Job& job, Worker& worker);
+  static void fail(Job& job);
+  int64_t image_bytes() const { return element_count(input_shape); }
+};
+
+void Executor::Impl::plan_graph(Graph model, const ExecOptions& options) {
+  peel_softmax(model);
+  if (model.inputs().size() != 1) {
+    throw input_error(fmt::format("the model has {} inputs, expected one image input", model.inputs().size()));
+  }
+  const Dims input = model.value(model.inputs()[0]).shape;
+  if (input.size() != 4 || input[0] != kBatch) {
+    throw input_error("the input has shape " + to_string(input) + ", expected [N,c,h,w]");
+  }
+  input_shape = Dims(input.begin() + 1, input.end());
+  const int threads = std::max(1, settings.data_parallel * settings.model_parallel);
+  pool = std::make_unique<ThreadPool>(threads);
+  for (int d = 0; d < settings.data_parallel; ++d) {
+    workers.push_back(std::make_unique<Worker>(settings.model_parallel));
+  }
+  if (settings.isa == Isa::kRef) {
+    const Dims& out = model.value(model.outputs().at(0)).shape;
+    if (out.empty() || out[0] != kBatch) throw input_error("the output has shape " + to_string(out) + ", expected [N,...]");
+    output_size = element_count(Dims(out.begin() + 1, out.end()));
+    settings.batch_tile = options.batch_tile > 0 ? options.batch_tile : 8;
+    graph = std::move(model);
+    return;
+  }
+  run_passes(model, options.fusion == FusionLevel::kOff ? cleanup_passes() : traditional_passes());
+  const int64_t hint = options.batch_hint > 0 ? options.batch_hint : int64_t{1} << 30;
+  const int64_t share = (hint + settings.data_parallel - 1) / settings.data_parallel;
+  LowerOptions lowering;
+  lowering.table = kernels::find_kernels(isa_row(settings.isa).bundle);
+  lowering.parts = settings.model_parallel;
+  lowering.tile = options.batch_tile > 0 ? options.batch_tile : choose_tile(model, share);
+  lowering.fold_pixels = options.fusion != FusionLevel::kOff;
+  lowering.pixels = pixels.has_value() ? &*pixels : nullptr;
+  plan = lower(model, lowering);
+  settings.batch_tile = static_cast<int>(plan->tile);
+  output_size = plan->output_size;
+  for (auto& worker : workers) {
+    worker->arena = allocate_aligned(static_cast<size_t>(plan->arena_floats) * sizeof(float), size_t{2} << 20);
+    for (int part = 0; part < settings.model_parallel; ++part) {
+      worker->scratch.push_back(allocate_aligned(static_cast<size_t>(plan->scratch_floats) * sizeof(float) + 64));
+    }
+  }
+}
+
+/// Keeps the first exception; workers stop at their next tile. To be called inside a catch block.
+void Executor::Impl::fail(Job& job) {
+  const std::lock_guard<std::mutex> lock(job.mutex);
+  if (!job.failed.exchange(true)) job.error = std::current_exception();
+}
+
+/// The worker's leader takes the next tile and, where the source is a function, fills it. False: nothing left.
+bool Executor::Impl::fill(Job& job, Worker& worker) {
+  worker.first = job.next.fetch_add(job.tile);
+  worker.count = job.failed.load() ? 0 : std::clamp<int64_t>(job.n - worker.first, 0, job.tile);
+  if (worker.count == 0) return false;
+  if (job.images == nullptr || !job.images->fill) return true;
+  try {
+    worker.bytes.resize(static_cast<size_t>(job.tile * image_bytes()));
+    job.images->fill(worker.first, worker.count, worker.bytes.data());
+    return true;
+  } catch (...) {
+    fail(job);
+    worker.count = 0;
+    return false;
+  }
+}
+
+void Executor::Impl::run_tile(Job& job, Worker& worker, int part) {
+  TileContext context{};
+  context.n = worker.count;
+  context.arena = reinterpret_cast<float*>(worker.arena.get());
+  context.scratch = reinterpret_cast<float*>(worker.scratch[static_cast<size_t>(part)].get());
+  if (job.images != nullptr) {
+    context.pixels = job.images->fill ? worker.bytes.data() : job.images->data + worker.first * image_bytes();
+  } else {
+    context.nchw = job.nchw + worker.first * image_bytes();
+  }
+  context.part = part;
+  context.parts = settings.model_parallel;
+  for (const auto& step : plan->steps) {
+    // Only steps that run through the oracle can throw. Every part still meets at every barrier.
+    try {
+      if (!job.failed.load(std::memory_order_relaxed)) step->run(context);
+    } catch (...) {
+      fail(job);
+    }
+    if (context.parts > 1) worker.barrier.wait();
+  }
+  if (part == 0) {
+    read_rows(*plan, plan->output, context.arena, context.n, job.out + worker.first * output_size);
+  }
+}
+
+void Executor::Impl::run_reference_tile(Job& job, Worker& worker) {
+  const int64_t c = input_shape[0], positions = input_shape[1] * input_shape[2];
+  Tensor input(DType::kF32, {worker.count, c, input_shape[1], input_shape[2]});
+  const auto dst = input.mutable_data<float>();
+  if (job.images != nullptr) {
+    const uint8_t* src = job.images->fill ? worker.bytes.data() : job.images->data + worker.first * image_bytes();
+    for (int64_t i = 0; i < worker.count; ++i) {
+      for (int64_t p = 0; p < positions; ++p) {
+        for (int64_t m = 0; m < c; ++m) {
+          const auto channel = static_cast<size_t>(m);
+          const uint8_t byte = src[(i * positions + p) * c + pixels->source_channel[channel]];
+          dst[static_cast<size_t>((i * c + m) * positions + p)] =
+              static_cast<float>(byte) * pixels->scale[channel] + pixels->shift[channel];
+        }
+      }
+    }
+  } else {
+    std::copy_n(job.nchw + worker.first * image_bytes(), dst.size(), dst.begin());
+  }
+  const std::vector<Tensor> outputs = run_reference(graph, std::span(&input, 1));
+  const Tensor logits = outputs.at(0).converted(DType::kF32);
+  std::copy_n(logits.data<float>().begin(), worker.count * output_size, job.out + worker.first * output_size);
+}
+
+void Executor::Impl::run_worker(Job& job, Worker& worker, int part) {
+  while (true) {
+    if (part == 0) fill(job, worker);
+    if (settings.model_parallel > 1) worker.barrier.wait();
+    const int64_t count = worker.count;
+    if (count == 0) return;
+    if (plan != nullptr) {
+      run_tile(job, worker, part);
+    } else if (part == 0) {
+      try {
+        run_reference_tile(job, worker);
+      } catch (...) {
+        fail(job);
+      }
+    }
+    if (settings.model_parallel > 1) worker.barrier.wait();
+    if (part == 0 && job.done != nullptr) job.done->fetch_add(count, std::memory_order_relaxed);
+  }
+}
+
+void Executor::Impl::run(Job& job) {
+  if (job.n <= 0) return;
+  const int64_t share = (job.n + settings.data_parallel - 1) / settings.data_parallel;
+  job.tile = std::min<int64_t>(settings.batch_tile, share);
+  pool->run([&](int thread) {
+    run_worker(job, *workers[static_cast<size_t>(thread / settings.model_parallel)], thread % settings.model_parallel);
+  });
+  if (job.error) std::rethrow_exception(job.error);
+}
+
+Executor::Executor(Graph graph, ExecOptions options) : impl_(std::make_unique<Impl>()) {
+  constexpr int kMostThreads = 1024, kMostBatchTile = 4096;
+  check_option(options.threads, kMostThreads, "--threads");
+  check_option(options.data_parallel, kMostThreads, "--dp");
+  check_option(options.model_parallel, kMostThreads, "--mp");
+  check_option(options.batch_tile, kMostBatchTile, "--tile");
+  if (options.precision.value_or(Precision::kFp32) == Precision::kInt8) {
+    throw input_error("the model is float; int8 needs a quantized model: see xdn quantize");
+  }
+  if (options.precision.value_or(Precision::kFp32) == Precision::kBf16) {
+    throw input_error("bf16 is not available in this version; fp32 is");
+  }
+  ExecSettings& settings = impl_->settings;
+  settings.isa = choose_isa(options.isa);
+  settings.precision = Precision::kFp32;
+  // Threads beyond what the cgroup and the affinity mask give would only take turns.
+  const int available = available_cpus();
+  const int threads = options.threads > 0 ? std::min(options.threads, available) : available;
+  const bool single = options.batch_hint > 0 && options.batch_hint < threads && settings.isa != Isa::kRef;
+  if (options.model_parallel > 0) {
+    settings.model_parallel = std::min(options.model_parallel, threads);
+  } else if (options.data_parallel > 0) {
+    settings.model_parallel = 1;
+  } else {
+    settings.model_parallel = single ? threads : 1;
+  }
+  settings.data_parallel = options.data_parallel > 0 ? options.data_parallel : threads / settings.model_parallel;
+  settings.data_parallel = std::clamp(settings.data_parallel, 1, std::max(1, threads / settings.model_parallel));
+  if (options.pixels.has_value()) {
+    const PixelMap& map = *options.pixels;
+    XDN_CHECK(map.scale.size() == map.shift.size() && map.scale.size() == map.source_channel.size());
+    impl_->pixels = StemPixels{map.scale, map.shift, map.source_channel};
+  }
+  impl_->plan_graph(std::move(graph), options);
+}
+
+Executor::~Executor() = default;
+Executor::Executor(Executor&&) noexcept = default;
+
+const ExecSettings& Executor::settings() const { return impl_->settings; }
+const Dims& Executor::input_shape() const { return impl_->input_shape; }
+int64_t Executor::output_size() const { return impl_->output_size; }
+
+void Executor::run_u8(const ImageSource& images, int64_t n, float* out, std::atomic<int64_t>* done) {
+  XDN_CHECK(impl_->pixels.has_value());
+  Impl::Job job{};
+  job.images = &images;
+  job.n = n;
+  job.out = out;
+  job.done = done;
+  impl_->run(job);
+}
+
+void Executor::run_f32(const float* nchw, int64_t n, float* out, std::atomic<int64_t>* done) {
+  XDN_CHECK(!impl_->pixels.has_value() || impl_->plan == nullptr);
+  Impl::Job job{};
+  job.nchw = nchw;
+  job.n = n;
+  job.out = out;
+  job.done = done;
+  impl_->run(job);
+}
+
+std::string Executor::describe() const {
+  if (impl_->plan == nullptr) return "isa ref: every node through the reference evaluator\n";
+  std::string text = fmt::format("{:<24} {:<44} {:>12} {:>12}\n", "layer", "kernel", "MACs", "weight bytes");
+  for (const auto& step : impl_->plan->steps) {
+    text += fmt::format("{:<24} {:<44} {:>12} {:>12}\n", printable(step->layer), step->kernel, step->macs, step->weight_bytes);
+    if (!step->refused.empty()) text += "    refused: " + step->refused + "\n";
+  }
+  for (const IsaRow& row : kIsas) {
+    if (!isa_present(row.isa)) text += fmt::format("refused {}: this processor lacks it\n", row.name);
+  }
+  text += fmt::format("isa {}, {} x {} threads, tile {}, arena {} bytes per worker\n", isa_name(impl_->settings.isa),
+                      impl_->settings.data_parallel, impl_->settings.model_parallel, impl_->settings.batch_tile,
+                      impl_->plan->arena_floats * 4);
+  return text;
+}
+
+}  // namespace xdn
