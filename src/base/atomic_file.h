@@ -5,8 +5,8 @@
 
 namespace xdn {
 
-/// A file that appears whole or not at all: bytes go to a temporary name in the same folder; commit() syncs and
-/// renames it. Without commit() the temporary is removed. Errors are failure() naming the path.
+/// A file that appears whole or not at all: bytes go to a temporary name in the same folder; commit() syncs
+/// and renames it. Without commit() the temporary is removed. Errors are failure() naming the path.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);

@@ -51,7 +51,8 @@ double quota_of(const std::string& folder, bool v2) {
     std::istringstream text(first_line(folder + "/cpu.max"));  // "max 100000" or "150000 100000"
     if (!(text >> quota >> period)) return 0;
   } else {
-    std::istringstream q(first_line(folder + "/cpu.cfs_quota_us")), p(first_line(folder + "/cpu.cfs_period_us"));
+    std::istringstream q(first_line(folder + "/cpu.cfs_quota_us")),
+        p(first_line(folder + "/cpu.cfs_period_us"));
     if (!(q >> quota) || !(p >> period)) return 0;
   }
   return quota > 0 && period > 0 ? quota / period : 0;
@@ -84,7 +85,8 @@ double cgroup_cpu_quota(const std::string& root, const std::string& proc_self_cg
     if (group == "/") group.clear();
     const bool v2 = controllers.empty();
     if (!v2 && ("," + controllers + ",").find(",cpu,") == std::string::npos) continue;
-    const std::string mounts[] = {v2 ? root : root + "/cpu", v2 ? root + "/unified" : root + "/" + controllers};
+    const std::string mounts[] = {v2 ? root : root + "/cpu",
+                                  v2 ? root + "/unified" : root + "/" + controllers};
     for (const std::string& mount : mounts) {
       // In a container the group's path may not be visible below the mount: its root then carries the limit.
       const double quota = smallest_quota(mount, group, v2);

@@ -11,9 +11,10 @@ struct Row {
   size_t size;
 };
 constexpr std::array kRows{
-    Row{DType::kF32, "f32", 4}, Row{DType::kF64, "f64", 8}, Row{DType::kF16, "f16", 2}, Row{DType::kBF16, "bf16", 2},
-    Row{DType::kI8, "i8", 1},   Row{DType::kU8, "u8", 1},   Row{DType::kI16, "i16", 2}, Row{DType::kU16, "u16", 2},
-    Row{DType::kI32, "i32", 4}, Row{DType::kU32, "u32", 4}, Row{DType::kI64, "i64", 8}, Row{DType::kU64, "u64", 8},
+    Row{DType::kF32, "f32", 4},   Row{DType::kF64, "f64", 8}, Row{DType::kF16, "f16", 2},
+    Row{DType::kBF16, "bf16", 2}, Row{DType::kI8, "i8", 1},   Row{DType::kU8, "u8", 1},
+    Row{DType::kI16, "i16", 2},   Row{DType::kU16, "u16", 2}, Row{DType::kI32, "i32", 4},
+    Row{DType::kU32, "u32", 4},   Row{DType::kI64, "i64", 8}, Row{DType::kU64, "u64", 8},
     Row{DType::kBool, "b8", 1},
 };
 
@@ -42,7 +43,8 @@ Half::Half(float value) {
     result = 0x7E00u;
   } else if (magnitude >= 0x477FF000u) {  // rounds to 2^16 or more
     result = 0x7C00u;
-  } else if (magnitude < 0x38800000u) {  // subnormal half: add 0.5 so that the unit of the last place is 2^-24
+  } else if (magnitude <
+             0x38800000u) {  // subnormal half: add 0.5 so that the unit of the last place is 2^-24
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
     result = std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(0.5f);
   } else {

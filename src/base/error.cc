@@ -39,7 +39,12 @@ namespace {
 size_t utf8_length(const std::string& text, size_t at) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned lead = byte(at);
-  const size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+  const size_t length = lead < 0x80   ? 1
+                        : lead < 0xC2 ? 0
+                        : lead < 0xE0 ? 2
+                        : lead < 0xF0 ? 3
+                        : lead < 0xF5 ? 4
+                                      : 0;
   if (length == 0 || at + length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i) {
     if ((byte(at + i) & 0xC0u) != 0x80u) return 0;
@@ -68,7 +73,8 @@ std::string printable(const std::string& untrusted) {
 }
 
 void check_failed(const char* condition, const char* file, int line) {
-  std::fprintf(stderr, "xdn: internal error at %s:%d: %s does not hold; please report it\n", file, line, condition);
+  std::fprintf(stderr, "xdn: internal error at %s:%d: %s does not hold; please report it\n", file, line,
+               condition);
   std::abort();
 }
 

@@ -49,7 +49,7 @@ std::string printable(const std::string& untrusted);
 }  // namespace xdn
 
 /// A condition that only a bug of ours can break; active in every build.
-#define XDN_CHECK(condition) \
-  do {                       \
+#define XDN_CHECK(condition)                                               \
+  do {                                                                     \
     if (!(condition)) ::xdn::check_failed(#condition, __FILE__, __LINE__); \
   } while (false)

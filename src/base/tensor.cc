@@ -20,7 +20,8 @@ int64_t element_count(const Dims& dims, size_t element_size) {
   int64_t count = 1;
   for (const int64_t dim : dims) {
     if (__builtin_mul_overflow(bytes, dim, &bytes) || bytes > kMaxTensorBytes) {
-      throw input_error("shape " + to_string(dims) + " is larger than " + std::to_string(kMaxTensorBytes >> 30) + " GiB");
+      throw input_error("shape " + to_string(dims) + " is larger than " +
+                        std::to_string(kMaxTensorBytes >> 30) + " GiB");
     }
     count *= dim;
   }
@@ -50,7 +51,8 @@ Tensor::Tensor(DType dtype, Dims dims)
     : dtype_(dtype), dims_(std::move(dims)), size_(element_count(dims_, dtype_size(dtype))), writable_(true) {
   AlignedBytes storage = allocate_aligned(bytes());
   data_ = storage.get();
-  owner_ = std::shared_ptr<const void>(storage.release(), [](const void* p) { std::free(const_cast<void*>(p)); });
+  owner_ =
+      std::shared_ptr<const void>(storage.release(), [](const void* p) { std::free(const_cast<void*>(p)); });
 }
 
 Tensor Tensor::view(DType dtype, Dims dims, std::shared_ptr<const void> owner, const void* data) {
@@ -111,11 +113,13 @@ To convert(From value) {
 }  // namespace
 
 double Tensor::as_double(int64_t i) const {
-  return dispatch_dtype(dtype_, [&]<class T>() { return convert<double>(data<T>()[static_cast<size_t>(i)]); });
+  return dispatch_dtype(dtype_,
+                        [&]<class T>() { return convert<double>(data<T>()[static_cast<size_t>(i)]); });
 }
 
 int64_t Tensor::as_int(int64_t i) const {
-  return dispatch_dtype(dtype_, [&]<class T>() { return convert<int64_t>(data<T>()[static_cast<size_t>(i)]); });
+  return dispatch_dtype(dtype_,
+                        [&]<class T>() { return convert<int64_t>(data<T>()[static_cast<size_t>(i)]); });
 }
 
 std::vector<int64_t> Tensor::to_ints() const {

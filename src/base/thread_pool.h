@@ -8,7 +8,8 @@
 
 namespace xdn {
 
-/// A fixed set of threads that run one function together. Between runs they spin for a bounded time, then sleep.
+/// A fixed set of threads that run one function together. Between runs they spin for a bounded time, then
+/// sleep.
 class ThreadPool {
  public:
   /// size >= 1 threads in all; the caller of run() is thread 0.

@@ -26,8 +26,8 @@ ValueId Graph::add_constant(const std::string& wanted, Tensor tensor) {
   return add_value(std::move(value));
 }
 
-NodeId Graph::add_node(OpType type, OpAttrs attrs, const std::string& node_name, std::vector<ValueId> node_inputs,
-                       const std::string& output_name, NodeId before) {
+NodeId Graph::add_node(OpType type, OpAttrs attrs, const std::string& node_name,
+                       std::vector<ValueId> node_inputs, const std::string& output_name, NodeId before) {
   const auto id = static_cast<NodeId>(nodes_.size());
   Value out;
   out.name = output_name;
@@ -44,7 +44,9 @@ NodeId Graph::add_node(OpType type, OpAttrs attrs, const std::string& node_name,
   return id;
 }
 
-bool Graph::is_output(ValueId id) const { return std::find(outputs_.begin(), outputs_.end(), id) != outputs_.end(); }
+bool Graph::is_output(ValueId id) const {
+  return std::find(outputs_.begin(), outputs_.end(), id) != outputs_.end();
+}
 
 std::optional<ValueId> Graph::find_value(const std::string& wanted) const {
   const auto found = by_name_.find(wanted);
@@ -81,9 +83,21 @@ void Graph::replace_uses(ValueId from, ValueId to) {
   by_name_[value(to).name] = to;
 }
 
+void Graph::move_before(NodeId id, NodeId before) {
+  if (id == before) return;
+  const auto at = std::find(order_.begin(), order_.end(), id);
+  XDN_CHECK(at != order_.end());
+  order_.erase(at);
+  const auto to = std::find(order_.begin(), order_.end(), before);
+  XDN_CHECK(to != order_.end());
+  order_.insert(to, id);
+}
+
 void Graph::erase(NodeId id) {
+  const auto at = std::find(order_.begin(), order_.end(), id);
+  XDN_CHECK(at != order_.end());
+  order_.erase(at);
   node(id).alive = false;
-  order_.erase(std::find(order_.begin(), order_.end(), id));
 }
 
 size_t Graph::eliminate_dead() {

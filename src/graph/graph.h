@@ -32,9 +32,13 @@ struct Node {
   bool alive = true;
 
   template <class A>
-  const A& as() const { return std::get<A>(attrs); }
+  const A& as() const {
+    return std::get<A>(attrs);
+  }
   template <class A>
-  A& as() { return std::get<A>(attrs); }
+  A& as() {
+    return std::get<A>(attrs);
+  }
   ValueId input(size_t i) const { return i < inputs.size() ? inputs[i] : kNoValue; }
 };
 
@@ -47,8 +51,8 @@ class Graph {
 
   ValueId add_input(const std::string& name, DType dtype, Dims shape);
   ValueId add_constant(const std::string& name, Tensor tensor);
-  /// Appends a node at the end of the order (or before the node `before`). The output's name is made unique if
-  /// taken. The output's dtype and shape are unknown until infer_shapes.
+  /// Appends a node at the end of the order (or before the node `before`). The output's name is made unique
+  /// if taken. The output's dtype and shape are unknown until infer_shapes.
   NodeId add_node(OpType type, OpAttrs attrs, const std::string& name, std::vector<ValueId> inputs,
                   const std::string& output_name, NodeId before = kNoNode);
   ValueId output_of(NodeId node) const { return nodes_[static_cast<size_t>(node)].output; }
@@ -73,9 +77,11 @@ class Graph {
 
   /// For every value, the live nodes that read it, in execution order; a node reading it twice stands twice.
   std::vector<std::vector<NodeId>> users() const;
-  /// Every reader of `from`, and the graph outputs, read `to` instead. Where a graph output moves, `to` takes over
-  /// its name, so that outputs keep their names.
+  /// Every reader of `from`, and the graph outputs, read `to` instead. Where a graph output moves, `to` takes
+  /// over its name, so that outputs keep their names.
   void replace_uses(ValueId from, ValueId to);
+  /// Moves a node in the order, to just before another one.
+  void move_before(NodeId node, NodeId before);
   /// Takes the node out of the order; its output must have no readers by the time the graph is verified.
   void erase(NodeId node);
   /// Erases nodes whose output nobody needs. Returns how many.
@@ -94,9 +100,9 @@ class Graph {
 };
 
 // infer.cc
-/// Fills dtype and shape of every node output, in order. Throws an input error naming the node where shapes do not
-/// fit, an extent would be negative or absurd (stride 0, group 0, window larger than the padded input), or a result
-/// could not be expressed with one free batch dimension.
+/// Fills dtype and shape of every node output, in order. Throws an input error naming the node where shapes
+/// do not fit, an extent would be negative or absurd (stride 0, group 0, window larger than the padded
+/// input), or a result could not be expressed with one free batch dimension.
 void infer_shapes(Graph& graph);
 /// The output of one node, given that its inputs are known.
 struct ValueType {
@@ -104,6 +110,8 @@ struct ValueType {
   Dims shape;
 };
 ValueType infer_node(const Graph& graph, const Node& node);
+/// What errors call a node: its name or, where it has none, that of its output.
+std::string layer_name(const Graph& graph, const Node& node);
 
 // verify.cc
 /// Throws an input error naming the node unless: every value is defined before use and once, input counts and
@@ -111,19 +119,24 @@ ValueType infer_node(const Graph& graph, const Node& node);
 void verify(const Graph& graph);
 
 // print.cc, parse.cc: the text form, see docs/graph.md. Printing and parsing again gives an equal graph.
-/// Constants with at most `most_values` elements are printed in full, larger ones as a checksum (which parse refuses).
+/// Constants with at most `most_values` elements are printed in full; larger ones as fill(value) where all
+/// elements are equal, else as a checksum (which parse refuses). Shapes must be known.
 std::string print(const Graph& graph, int64_t most_values = 64);
+/// One constant as print writes it: "f32[2] [1, 2]".
+std::string print_constant(const Tensor& tensor, int64_t most_values);
+/// The result is verified and its shapes are known. Throws an input error that names the line.
 Graph parse_graph(const std::string& text);
 /// Graphviz.
 std::string print_dot(const Graph& graph);
 
 // statistics.cc
 struct NodeCost {
-  int64_t macs = 0;            ///< per image, taps in the padding included
+  int64_t macs = 0;            ///< Conv, Gemm and MatMul, per image; taps in the padding included
   int64_t macs_effective = 0;  ///< per image, without them
   int64_t parameters = 0;      ///< elements of constant inputs
 };
 NodeCost node_cost(const Graph& graph, const Node& node);
+/// The sum over all nodes; a constant that several nodes read counts once.
 NodeCost graph_cost(const Graph& graph);
 
 }  // namespace xdn

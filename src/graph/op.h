@@ -11,10 +11,10 @@
 namespace xdn {
 
 /// Each attribute struct lists its fields once, in visit(); printing, parsing and comparing follow from it.
-#define XDN_FIELDS(...)                                    \
-  template <class Self, class F>                           \
-  static void visit(Self& self, F&& f) {                   \
-    __VA_ARGS__                                            \
+#define XDN_FIELDS(...)                  \
+  template <class Self, class F>         \
+  static void visit(Self& self, F&& f) { \
+    __VA_ARGS__                          \
   }
 #define XDN_FIELD(name) f(#name, self.name);
 
@@ -33,7 +33,9 @@ struct Window {
   bool operator==(const Window&) const = default;
 };
 
-struct NoAttrs { XDN_FIELDS((void)self; (void)f;) };
+struct NoAttrs {
+  XDN_FIELDS((void)self; (void)f;)
+};
 struct ConvAttrs {
   Window window;
   int64_t group = 1;
@@ -64,7 +66,8 @@ struct HardSigmoidAttrs {
 };
 struct PoolAttrs {
   Window window;
-  bool ceil_mode = false;  ///< round the output extent up, then drop a last window starting at or beyond in + pads_begin
+  bool ceil_mode =
+      false;  ///< round the output extent up, then drop a last window starting at or beyond in + pads_begin
   /// Average only. false: divide by the elements inside the input; true: by those inside the padded input
   /// (what ceil_mode adds beyond it never counts).
   bool count_include_pad = false;
@@ -92,8 +95,8 @@ struct AxisAttrs {
   XDN_FIELDS(XDN_FIELD(axis))
 };
 struct SliceAttrs {
-  /// One entry per sliced axis. starts and ends are clamped to the extent; with a negative step, ends may be -1
-  /// (before the first element). No negative-from-the-end indices here.
+  /// One entry per sliced axis. starts and ends are clamped to the extent; with a negative step, ends may be
+  /// -1 (before the first element). No negative-from-the-end indices here.
   Dims axes, starts, ends, steps;
   XDN_FIELDS(XDN_FIELD(axes) XDN_FIELD(starts) XDN_FIELD(ends) XDN_FIELD(steps))
 };
@@ -113,8 +116,8 @@ struct SoftmaxAttrs {
   bool to_end = false;  ///< normalise over all axes from axis on (ONNX before opset 13), not axis alone
   XDN_FIELDS(XDN_FIELD(axis) XDN_FIELD(to_end))
 };
-/// y = x / (bias + alpha / n * sum of squares)^beta; n is size channels around, or size x size positions of the
-/// same channel (within_channel, Caffe; n counts the positions inside Caffe's padded map).
+/// y = x / (bias + alpha / n * sum of squares)^beta; n is size channels around, or size x size positions of
+/// the same channel (within_channel, Caffe; n counts the positions inside Caffe's padded map).
 struct LrnAttrs {
   int64_t size = 5;
   float alpha = 1e-4f, beta = 0.75f, bias = 1;
@@ -122,15 +125,17 @@ struct LrnAttrs {
   XDN_FIELDS(XDN_FIELD(size) XDN_FIELD(alpha) XDN_FIELD(beta) XDN_FIELD(bias) XDN_FIELD(within_channel))
 };
 struct QuantizeAttrs {
-  int64_t axis = 1;              ///< of a per-axis scale
-  DType dtype = DType::kU8;      ///< element type of the quantized side
+  int64_t axis = 1;          ///< of a per-axis scale
+  DType dtype = DType::kU8;  ///< element type of the quantized side
   XDN_FIELDS(XDN_FIELD(axis) XDN_FIELD(dtype))
 };
 
-/// Attributes of one operator type need not be of one C++ type only: the operator is OpType, not the variant index.
-using OpAttrs = std::variant<NoAttrs, ConvAttrs, GemmAttrs, BatchNormAttrs, LeakyReluAttrs, ClipAttrs, HardSigmoidAttrs,
-                             PoolAttrs, ReduceAttrs, ReshapeAttrs, FlattenAttrs, TransposeAttrs, AxisAttrs, SliceAttrs,
-                             PadAttrs, CastAttrs, SoftmaxAttrs, LrnAttrs, QuantizeAttrs>;
+/// Attributes of one operator type need not be of one C++ type only: the operator is OpType, not the variant
+/// index.
+using OpAttrs =
+    std::variant<NoAttrs, ConvAttrs, GemmAttrs, BatchNormAttrs, LeakyReluAttrs, ClipAttrs, HardSigmoidAttrs,
+                 PoolAttrs, ReduceAttrs, ReshapeAttrs, FlattenAttrs, TransposeAttrs, AxisAttrs, SliceAttrs,
+                 PadAttrs, CastAttrs, SoftmaxAttrs, LrnAttrs, QuantizeAttrs>;
 
 enum class OpType : uint8_t {
 #define XDN_OP(Name, Attrs, least, most) k##Name,

@@ -1,5 +1,5 @@
-// Everything that is not a matrix product, for inclusion inside an ISA's own namespace after its Vec is defined.
-// Plain loops: rows are long and contiguous, the compiler's vectors are as good as ours.
+// Everything that is not a matrix product, for inclusion inside an ISA's own namespace after its Vec is
+// defined. Plain loops: rows are long and contiguous, the compiler's vectors are as good as ours.
 
 inline void maximum(float* dst, const float* const* src, int64_t n_src, int64_t length) {
   constexpr int kLanes = Vec::kLanes;
@@ -33,11 +33,16 @@ inline void average(float* dst, const float* const* src, int64_t n_src, float sc
 
 inline float apply_binary(BinaryKind kind, float a, float b) {
   switch (kind) {
-    case BinaryKind::kAdd: return a + b;
-    case BinaryKind::kSub: return a - b;
-    case BinaryKind::kMul: return a * b;
-    case BinaryKind::kDiv: return a / b;
-    case BinaryKind::kMax: break;
+    case BinaryKind::kAdd:
+      return a + b;
+    case BinaryKind::kSub:
+      return a - b;
+    case BinaryKind::kMul:
+      return a * b;
+    case BinaryKind::kDiv:
+      return a / b;
+    case BinaryKind::kMax:
+      break;
   }
   return a > b ? a : b;
 }
@@ -49,16 +54,21 @@ inline void binary_loop(float* dst, const float* a, const float* b, int64_t leng
 
 inline void binary(BinaryKind kind, float* dst, const float* a, const float* b, int64_t length) {
   switch (kind) {
-    case BinaryKind::kAdd: return binary_loop<BinaryKind::kAdd>(dst, a, b, length);
-    case BinaryKind::kSub: return binary_loop<BinaryKind::kSub>(dst, a, b, length);
-    case BinaryKind::kMul: return binary_loop<BinaryKind::kMul>(dst, a, b, length);
-    case BinaryKind::kDiv: return binary_loop<BinaryKind::kDiv>(dst, a, b, length);
-    case BinaryKind::kMax: return binary_loop<BinaryKind::kMax>(dst, a, b, length);
+    case BinaryKind::kAdd:
+      return binary_loop<BinaryKind::kAdd>(dst, a, b, length);
+    case BinaryKind::kSub:
+      return binary_loop<BinaryKind::kSub>(dst, a, b, length);
+    case BinaryKind::kMul:
+      return binary_loop<BinaryKind::kMul>(dst, a, b, length);
+    case BinaryKind::kDiv:
+      return binary_loop<BinaryKind::kDiv>(dst, a, b, length);
+    case BinaryKind::kMax:
+      return binary_loop<BinaryKind::kMax>(dst, a, b, length);
   }
 }
 
-inline void binary_channels(BinaryKind kind, bool swapped, float* dst, const float* a, const float* b, int64_t rows,
-                            int64_t channels, int64_t ld) {
+inline void binary_channels(BinaryKind kind, bool swapped, float* dst, const float* a, const float* b,
+                            int64_t rows, int64_t channels, int64_t ld) {
   for (int64_t r = 0; r < rows; ++r) {
     if (swapped) {
       binary(kind, dst + r * ld, b, a + r * ld, channels);
@@ -104,10 +114,14 @@ inline void unary(UnaryKind kind, float a, float b, float* dst, const float* src
 
 inline float apply_act(GemmAct act, float lo, float hi, float x) {
   switch (act) {
-    case GemmAct::kRelu: return x > 0 ? x : 0;
-    case GemmAct::kLeakyRelu: return x < 0 ? x * lo : x;
-    case GemmAct::kClip: return (x < lo ? lo : x) > hi ? hi : (x < lo ? lo : x);
-    case GemmAct::kNone: break;
+    case GemmAct::kRelu:
+      return x > 0 ? x : 0;
+    case GemmAct::kLeakyRelu:
+      return x < 0 ? x * lo : x;
+    case GemmAct::kClip:
+      return (x < lo ? lo : x) > hi ? hi : (x < lo ? lo : x);
+    case GemmAct::kNone:
+      break;
   }
   return x;
 }
@@ -127,10 +141,17 @@ inline void depthwise(float* dst, const float* const* src, const float* const* w
       }
       if (res != nullptr) sum = Vec::add(sum, Vec::load(res + c));
       switch (act) {
-        case GemmAct::kRelu: sum = Vec::max(sum, Vec::zero()); break;
-        case GemmAct::kClip: sum = Vec::min(Vec::max(sum, Vec::set(lo)), Vec::set(hi)); break;
-        case GemmAct::kLeakyRelu: sum = Vec::blend_negative(sum, Vec::mul(sum, Vec::set(lo))); break;
-        case GemmAct::kNone: break;
+        case GemmAct::kRelu:
+          sum = Vec::max(sum, Vec::zero());
+          break;
+        case GemmAct::kClip:
+          sum = Vec::min(Vec::max(sum, Vec::set(lo)), Vec::set(hi));
+          break;
+        case GemmAct::kLeakyRelu:
+          sum = Vec::blend_negative(sum, Vec::mul(sum, Vec::set(lo)));
+          break;
+        case GemmAct::kNone:
+          break;
       }
       Vec::store(d + c, sum);
     }

@@ -4,8 +4,8 @@
 
 namespace xdn::kernels {
 
-/// Runs one panel over `rows` rows, split into nearly equal blocks that the bundle has kernels for: 13 rows of at
-/// most 12 become 7 + 6, not 12 + 1, since short blocks do not hide the latency of the multiply-adds.
+/// Runs one panel over `rows` rows, split into nearly equal blocks that the bundle has kernels for: 13 rows
+/// of at most 12 become 7 + 6, not 12 + 1, since short blocks do not hide the latency of the multiply-adds.
 inline void gemm_f32_rows(const KernelTable& table, int vectors, const GemmF32Args& args, int64_t rows) {
   const int64_t most = table.most_rows[vectors - 1];
   const int64_t blocks = (rows + most - 1) / most;

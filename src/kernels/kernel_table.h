@@ -28,11 +28,12 @@ struct KernelTable {
   /// dst[i] = a[i] op b[i].
   void (*binary)(BinaryKind kind, float* dst, const float* a, const float* b, int64_t length);
   /// dst[r][c] = a[r][c] op b[c], or b[c] op a[r][c] when swapped; rows ld apart in both.
-  void (*binary_channels)(BinaryKind kind, bool swapped, float* dst, const float* a, const float* b, int64_t rows,
-                          int64_t channels, int64_t ld);
+  void (*binary_channels)(BinaryKind kind, bool swapped, float* dst, const float* a, const float* b,
+                          int64_t rows, int64_t channels, int64_t ld);
   /// dst[i] = f(src[i]); clip to [a, b], slope a, hard sigmoid a * x + b.
   void (*unary)(UnaryKind kind, float a, float b, float* dst, const float* src, int64_t length);
-  /// dst[r][c] = act(bias[c] + residual[r][c] + sum over t of src[t][r][c] * weights[t][c]); rows ld apart in all.
+  /// dst[r][c] = act(bias[c] + residual[r][c] + sum over t of src[t][r][c] * weights[t][c]); rows ld apart in
+  /// all.
   void (*depthwise)(float* dst, const float* const* src, const float* const* weights, int64_t n_taps,
                     const float* bias, const float* residual, GemmAct act, float lo, float hi, int64_t rows,
                     int64_t channels, int64_t ld_src, int64_t ld_dst);
@@ -43,8 +44,14 @@ struct KernelTable {
 /// The bundle of that name ("ref", "avx2", "avx512"), or null where this build or this processor lacks it.
 const KernelTable* find_kernels(const char* bundle);
 
-namespace ref { const KernelTable& table(); }
-namespace avx2 { const KernelTable& table(); }
-namespace avx512 { const KernelTable& table(); }
+namespace ref {
+const KernelTable& table();
+}
+namespace avx2 {
+const KernelTable& table();
+}
+namespace avx512 {
+const KernelTable& table();
+}
 
 }  // namespace xdn::kernels

@@ -1,5 +1,5 @@
-// Builds this bundle's KernelTable from kernels.inc, for inclusion inside the bundle's namespace after the kernels.
-// XDN_BUNDLE is the namespace's name.
+// Builds this bundle's KernelTable from kernels.inc, for inclusion inside the bundle's namespace after the
+// kernels. XDN_BUNDLE is the namespace's name.
 
 template <int Vectors, int Rows>
 constexpr void add_rows(KernelTable& t) {
@@ -26,8 +26,9 @@ constexpr KernelTable make_table() {
   KernelTable t{};
   t.bundle = XDN_STRING(XDN_BUNDLE);
   t.lanes = Vec::kLanes;
-#define XDN_GEMM_F32(isa, vectors, rows) \
-  if constexpr (same_name(#isa, XDN_STRING(XDN_BUNDLE))) add_gemm_f32<vectors, same_name(#isa, XDN_STRING(XDN_BUNDLE)) ? rows : 1>(t);
+#define XDN_GEMM_F32(isa, vectors, rows)                 \
+  if constexpr (same_name(#isa, XDN_STRING(XDN_BUNDLE))) \
+    add_gemm_f32<vectors, same_name(#isa, XDN_STRING(XDN_BUNDLE)) ? rows : 1>(t);
 #include "kernels/kernels.inc"
   t.maximum = &maximum;
   t.average = &average;

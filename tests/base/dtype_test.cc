@@ -31,7 +31,7 @@ TEST(Half, EveryValueRoundTrips) {
 }
 
 TEST(Half, RoundsToNearestEven) {
-  EXPECT_EQ(Half(1.0f + 0x1p-11f).bits, 0x3C00);                    // a tie goes to even
+  EXPECT_EQ(Half(1.0f + 0x1p-11f).bits, 0x3C00);  // a tie goes to even
   EXPECT_EQ(Half(1.0f + 0x1p-11f + 0x1p-20f).bits, 0x3C01);
   EXPECT_EQ(Half(1.0f + 3 * 0x1p-11f).bits, 0x3C02);
   EXPECT_EQ(Half(65519.0f).bits, 0x7BFF);

@@ -38,7 +38,8 @@ TEST(Tensor, ViewIsCopiedBeforeWriting) {
 }
 
 TEST(Tensor, ConvertsSaturatingFromFloat) {
-  const Tensor f = Tensor::of<float>({4}, std::vector<float>{300.0f, -5.5f, std::numeric_limits<float>::quiet_NaN(), 7.9f});
+  const Tensor f = Tensor::of<float>(
+      {4}, std::vector<float>{300.0f, -5.5f, std::numeric_limits<float>::quiet_NaN(), 7.9f});
   const Tensor u = f.converted(DType::kU8);
   EXPECT_EQ(u.to_ints(), (std::vector<int64_t>{255, 0, 0, 7}));
   EXPECT_EQ(f.converted(DType::kI64).as_int(0), 300);

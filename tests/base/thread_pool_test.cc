@@ -7,7 +7,6 @@
 #include <thread>
 #include <vector>
 
-
 namespace xdn {
 namespace {
 
@@ -41,7 +40,7 @@ TEST(ThreadPool, FlushesDenormalsInsideOnly) {
 }
 
 TEST(SpinBarrier, HoldsEveryoneUntilTheLastArrives) {
-  constexpr int kThreads = 3, kRounds = 3000;
+  constexpr int kThreads = 3, kRounds = 200;
   SpinBarrier barrier(kThreads);
   ThreadPool pool(kThreads);
   std::vector<int> progress(kThreads, 0);

@@ -35,15 +35,16 @@ std::vector<float> oracle(const Graph& graph, const std::vector<float>& input, i
   return {out[0].data<float>().begin(), out[0].data<float>().end()};
 }
 
-std::vector<float> fast(const Graph& graph, const ExecOptions& options, const std::vector<float>& input, int64_t n) {
+std::vector<float> fast(const Graph& graph, const ExecOptions& options, const std::vector<float>& input,
+                        int64_t n) {
   Executor executor(graph, options);
   std::vector<float> out(static_cast<size_t>(n * executor.output_size()));
   executor.run_f32(input.data(), n, out.data());
   return out;
 }
 
-/// A float sum of k products errs by at most about k * eps * (sum of magnitudes); nets here have reductions of a few
-/// hundred terms, a few layers deep, with values of order one.
+/// A float sum of k products errs by at most about k * eps * (sum of magnitudes); nets here have reductions
+/// of a few hundred terms, a few layers deep, with values of order one.
 void expect_close(const std::vector<float>& got, const std::vector<float>& want, const std::string& what) {
   ASSERT_EQ(got.size(), want.size()) << what;
   float magnitude = 0;
@@ -74,19 +75,58 @@ Graph one_conv(int64_t ic, int64_t oc, int64_t h, int64_t w, const ConvOptions& 
 const std::vector<NetCase>& cases() {
   static const std::vector<NetCase> all{
       {"pointwise", [] { return one_conv(24, 40, 5, 6, {}); }},
-      {"pointwise_stride", [] { return one_conv(16, 32, 7, 7, {1, 2}); }},
-      {"three_by_three", [] { return one_conv(20, 70, 6, 5, {3, 1, 1}); }},
-      {"three_by_three_stride", [] { return one_conv(16, 48, 9, 8, {3, 2, 1}); }},
-      {"on_one_position", [] { return one_conv(64, 64, 1, 1, {3, 1, 1}); }},
-      {"wide_pad", [] { return one_conv(8, 8, 3, 3, {3, 1, 4}); }},
-      {"dilated", [] { return one_conv(8, 24, 11, 11, {3, 1, 2, 1, 2}); }},
-      {"stem", [] { return one_conv(3, 64, 32, 32, {7, 2, 3}); }},
-      {"stem_dilated", [] { return one_conv(3, 10, 12, 12, {3, 1, 2, 1, 2}); }},
-      {"grouped", [] { return one_conv(32, 24, 6, 6, {3, 1, 1, 4}); }},
-      {"grouped_narrow", [] { return one_conv(12, 18, 6, 6, {3, 1, 1, 6}); }},
-      {"depthwise", [] { return one_conv(19, 19, 7, 7, {3, 2, 1, 19}); }},
-      {"leaky", [] { return one_conv(8, 20, 5, 5, {3, 1, 1, 1, 1, kNoValue, ActKind::kLeakyRelu}); }},
-      {"clip", [] { return one_conv(8, 20, 5, 5, {3, 1, 1, 1, 1, kNoValue, ActKind::kClip}); }},
+      {"pointwise_stride",
+       [] {
+         return one_conv(16, 32, 7, 7, {1, 2});
+       }},
+      {"three_by_three",
+       [] {
+         return one_conv(20, 70, 6, 5, {3, 1, 1});
+       }},
+      {"three_by_three_stride",
+       [] {
+         return one_conv(16, 48, 9, 8, {3, 2, 1});
+       }},
+      {"on_one_position",
+       [] {
+         return one_conv(64, 64, 1, 1, {3, 1, 1});
+       }},
+      {"wide_pad",
+       [] {
+         return one_conv(8, 8, 3, 3, {3, 1, 4});
+       }},
+      {"dilated",
+       [] {
+         return one_conv(8, 24, 11, 11, {3, 1, 2, 1, 2});
+       }},
+      {"stem",
+       [] {
+         return one_conv(3, 64, 32, 32, {7, 2, 3});
+       }},
+      {"stem_dilated",
+       [] {
+         return one_conv(3, 10, 12, 12, {3, 1, 2, 1, 2});
+       }},
+      {"grouped",
+       [] {
+         return one_conv(32, 24, 6, 6, {3, 1, 1, 4});
+       }},
+      {"grouped_narrow",
+       [] {
+         return one_conv(12, 18, 6, 6, {3, 1, 1, 6});
+       }},
+      {"depthwise",
+       [] {
+         return one_conv(19, 19, 7, 7, {3, 2, 1, 19});
+       }},
+      {"leaky",
+       [] {
+         return one_conv(8, 20, 5, 5, {3, 1, 1, 1, 1, kNoValue, ActKind::kLeakyRelu});
+       }},
+      {"clip",
+       [] {
+         return one_conv(8, 20, 5, 5, {3, 1, 1, 1, 1, kNoValue, ActKind::kClip});
+       }},
       {"residual_block",
        [] {
          NetBuilder net(3);
@@ -120,7 +160,8 @@ const std::vector<NetCase>& cases() {
          const ValueId x = net.input(6, 8, 8);
          const ValueId a = net.conv(x, 6, 10, {3, 1, 1}), b = net.conv(x, 6, 7, {});
          const ValueId joined = net.add(OpType::kConcat, AxisAttrs{1}, {a, b, x});
-         const ValueId cut = net.add(OpType::kSlice, SliceAttrs{{1, 2, 3}, {3, 0, 7}, {20, 8, -1}, {1, 2, -2}}, {joined});
+         const ValueId cut =
+             net.add(OpType::kSlice, SliceAttrs{{1, 2, 3}, {3, 0, 7}, {20, 8, -1}, {1, 2, -2}}, {joined});
          PadAttrs pad;
          pad.begin = {0, 4, 1, 0};
          pad.end = {0, 3, 0, 2};
@@ -148,7 +189,8 @@ const std::vector<NetCase>& cases() {
          const ValueId y = net.add(OpType::kMul, NoAttrs{}, {x, gate});
          const ValueId z = net.add(OpType::kLrn, LrnAttrs{}, {y});
          const ValueId soft = net.add(OpType::kSoftmax, SoftmaxAttrs{1, false}, {z});
-         return net.finish(net.add(OpType::kRelu, NoAttrs{}, {soft}));  // a Softmax at the very end would be peeled
+         return net.finish(
+             net.add(OpType::kRelu, NoAttrs{}, {soft}));  // a Softmax at the very end would be peeled
        }},
       {"flatten_of_a_map",
        [] {
@@ -164,12 +206,14 @@ const std::vector<NetCase>& cases() {
        [] {
          NetBuilder net(10);
          const ValueId x = net.input(7, 4, 4);
-         const auto vector = [&](const char* name) { return net.graph.add_constant(name, net.random({7}, 1)); };
+         const auto vector = [&](const char* name) {
+           return net.graph.add_constant(name, net.random({7}, 1));
+         };
          Tensor variance(DType::kF32, {7});
          for (float& v : variance.mutable_data<float>()) v = 0.5f;
          const ValueId y = net.add(OpType::kBatchNorm, BatchNormAttrs{},
-                                   {net.add(OpType::kRelu, NoAttrs{}, {x}), vector("g"), vector("b"), vector("m"),
-                                    net.graph.add_constant("v", variance)});
+                                   {net.add(OpType::kRelu, NoAttrs{}, {x}), vector("g"), vector("b"),
+                                    vector("m"), net.graph.add_constant("v", variance)});
          return net.finish(y);
        }},
   };
@@ -189,7 +233,8 @@ TEST_P(Nets, EqualTheOracleOnEveryIsaAndBatch) {
         options.isa = isa;
         options.fusion = level;
         options.batch_tile = 4;
-        expect_close(fast(graph, options, input, n), want, std::string(isa_name(isa)) + " n " + std::to_string(n));
+        expect_close(fast(graph, options, input, n), want,
+                     std::string(isa_name(isa)) + " n " + std::to_string(n));
       }
     }
   }
@@ -223,7 +268,8 @@ INSTANTIATE_TEST_SUITE_P(Every, Nets, ::testing::Range<size_t>(0, cases().size()
 /// Bytes through the plan equal the map applied beforehand.
 TEST(Pixels, AreFoldedIntoTheFirstConvolution) {
   const PixelMap map{{0.017f, 0.018f, 0.016f}, {-2.1f, -2.0f, -1.8f}, {2, 1, 0}};
-  for (const ConvOptions& o : {ConvOptions{7, 2, 3}, ConvOptions{3, 1, 1}, ConvOptions{3, 1, 2, 1, 2}, ConvOptions{}}) {
+  for (const ConvOptions& o :
+       {ConvOptions{7, 2, 3}, ConvOptions{3, 1, 1}, ConvOptions{3, 1, 2, 1, 2}, ConvOptions{}}) {
     const Graph graph = one_conv(3, 20, 13, 11, o);
     constexpr int64_t kImages = 5, kPositions = 13 * 11;
     std::vector<uint8_t> bytes(kImages * kPositions * 3);

@@ -65,11 +65,16 @@ TEST_P(Elementwise, BinaryOfEqualShapesAndOfChannels) {
          {BinaryKind::kAdd, BinaryKind::kSub, BinaryKind::kMul, BinaryKind::kDiv, BinaryKind::kMax}) {
       const auto want = [&](float x, float y) {
         switch (kind) {
-          case BinaryKind::kAdd: return x + y;
-          case BinaryKind::kSub: return x - y;
-          case BinaryKind::kMul: return x * y;
-          case BinaryKind::kDiv: return x / y;
-          case BinaryKind::kMax: break;
+          case BinaryKind::kAdd:
+            return x + y;
+          case BinaryKind::kSub:
+            return x - y;
+          case BinaryKind::kMul:
+            return x * y;
+          case BinaryKind::kDiv:
+            return x / y;
+          case BinaryKind::kMax:
+            break;
         }
         return std::fmax(x, y);
       };
@@ -107,8 +112,10 @@ TEST_P(Elementwise, UnaryIsWithinTwoUlpOfDouble) {
     check(UnaryKind::kLeakyRelu, 0.125f, 0, [](double x) { return x < 0 ? x * 0.125 : x; });
     check(UnaryKind::kClip, -1, 2, [](double x) { return std::min(std::max(x, -1.0), 2.0); });
     check(UnaryKind::kSigmoid, 0, 0, [](double x) { return 1 / (1 + std::exp(-x)); });
-    check(UnaryKind::kHardSigmoid, 0.25f, 0.5f, [](double x) { return std::min(std::max(x * 0.25 + 0.5, 0.0), 1.0); });
-    check(UnaryKind::kHardSwish, 0, 0, [](double x) { return x * std::min(std::max(x / 6 + 0.5, 0.0), 1.0); });
+    check(UnaryKind::kHardSigmoid, 0.25f, 0.5f,
+          [](double x) { return std::min(std::max(x * 0.25 + 0.5, 0.0), 1.0); });
+    check(UnaryKind::kHardSwish, 0, 0,
+          [](double x) { return x * std::min(std::max(x / 6 + 0.5, 0.0), 1.0); });
   }
 }
 
@@ -127,12 +134,13 @@ TEST_P(Elementwise, DepthwiseEqualsTwin) {
     auto bias = random(channels, 99);
     auto residual = random((kRows - 1) * ld_dst + channels, 98);
     for (const GemmAct act : {GemmAct::kNone, GemmAct::kRelu, GemmAct::kLeakyRelu, GemmAct::kClip}) {
-      for (const float* res : {static_cast<const float*>(nullptr), static_cast<const float*>(residual->data())}) {
+      for (const float* res :
+           {static_cast<const float*>(nullptr), static_cast<const float*>(residual->data())}) {
         GuardedFloats got(residual->size()), want(residual->size());
-        table_->depthwise(got.data(), s.data(), w.data(), kTaps, bias->data(), res, act, -0.5f, 0.75f, kRows, channels,
-                          ld_src, ld_dst);
-        twin_.depthwise(want.data(), s.data(), w.data(), kTaps, bias->data(), res, act, -0.5f, 0.75f, kRows, channels,
-                        ld_src, ld_dst);
+        table_->depthwise(got.data(), s.data(), w.data(), kTaps, bias->data(), res, act, -0.5f, 0.75f, kRows,
+                          channels, ld_src, ld_dst);
+        twin_.depthwise(want.data(), s.data(), w.data(), kTaps, bias->data(), res, act, -0.5f, 0.75f, kRows,
+                        channels, ld_src, ld_dst);
         for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], want[i]) << "channels " << channels;
       }
     }

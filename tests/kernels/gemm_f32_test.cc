@@ -30,7 +30,8 @@ struct Problem {
   GemmAct act;
 };
 
-/// The twin, written from the contract in gemm.h alone; same order of operations, so results are equal to the bit.
+/// The twin, written from the contract in gemm.h alone; same order of operations, so results are equal to the
+/// bit.
 std::vector<float> expected(const GemmF32Args& args, int64_t rows) {
   std::vector<float> c(static_cast<size_t>(rows * args.store_columns));
   for (int64_t r = 0; r < rows; ++r) {
@@ -68,7 +69,8 @@ void check(const KernelTable& table, int vectors, const Problem& problem, uint64
   GuardedFloats bias(static_cast<size_t>(columns));
   for (size_t i = 0; i < bias.size(); ++i) bias[i] = uniform();
   const int64_t ldc = stored + 3, ldr = stored + 1;
-  GuardedFloats c(static_cast<size_t>((rows - 1) * ldc + stored)), residual(static_cast<size_t>((rows - 1) * ldr + stored));
+  GuardedFloats c(static_cast<size_t>((rows - 1) * ldc + stored)),
+      residual(static_cast<size_t>((rows - 1) * ldr + stored));
   const float untouched = 12345.0f;
   for (size_t i = 0; i < c.size(); ++i) c[i] = untouched;
   for (size_t i = 0; i < residual.size(); ++i) residual[i] = uniform();
@@ -123,8 +125,10 @@ TEST_P(GemmF32, EqualsTwinForEveryActivationAndLength) {
   const int64_t columns = vectors * table_->lanes;
   uint64_t seed = 100;
   for (const GemmAct act : {GemmAct::kNone, GemmAct::kRelu, GemmAct::kLeakyRelu, GemmAct::kClip}) {
-    for (const std::vector<int64_t>& ks : {std::vector<int64_t>{}, {1}, {2, 3}, {64}, {5, 5, 5, 5, 5, 5, 5, 5, 5}}) {
-      for (const bool residual : {false, true}) check(*table_, vectors, {5, columns, columns, ks, residual, act}, ++seed);
+    for (const std::vector<int64_t>& ks :
+         {std::vector<int64_t>{}, {1}, {2, 3}, {64}, {5, 5, 5, 5, 5, 5, 5, 5, 5}}) {
+      for (const bool residual : {false, true})
+        check(*table_, vectors, {5, columns, columns, ks, residual, act}, ++seed);
     }
   }
 }
@@ -133,7 +137,8 @@ TEST_P(GemmF32, StoresOnlyTheColumnsAsked) {
   const int vectors = GetParam().vectors;
   const int64_t columns = vectors * table_->lanes;
   for (int64_t stored = 1; stored <= columns; ++stored) {
-    check(*table_, vectors, {3, columns, stored, {9}, stored % 2 == 0, GemmAct::kClip}, static_cast<uint64_t>(stored));
+    check(*table_, vectors, {3, columns, stored, {9}, stored % 2 == 0, GemmAct::kClip},
+          static_cast<uint64_t>(stored));
   }
 }
 

@@ -41,7 +41,9 @@ class Uniform {
     state_ = state_ * 6364136223846793005ull + 1442695040888963407ull;
     return static_cast<uint32_t>(state_ >> 33);
   }
-  float operator()() { return static_cast<float>(static_cast<int32_t>(bits() % (1u << 21)) - (1 << 20)) * 0x1p-20f; }
+  float operator()() {
+    return static_cast<float>(static_cast<int32_t>(bits() % (1u << 21)) - (1 << 20)) * 0x1p-20f;
+  }
   int64_t between(int64_t low, int64_t high) {
     return low + static_cast<int64_t>(bits() % static_cast<uint64_t>(high - low + 1));
   }

@@ -9,14 +9,17 @@
 
 namespace xdn::testing {
 
-/// Builds graphs of the residual kind with random weights, already folded (conv + bias + ReLU, residual inputs).
+/// Builds graphs of the residual kind with random weights, already folded (conv + bias + ReLU, residual
+/// inputs).
 class NetBuilder {
  public:
   explicit NetBuilder(uint64_t seed) : uniform_(seed) {}
 
   Graph graph;
 
-  ValueId input(int64_t c, int64_t h, int64_t w) { return graph.add_input("data", DType::kF32, {kBatch, c, h, w}); }
+  ValueId input(int64_t c, int64_t h, int64_t w) {
+    return graph.add_input("data", DType::kF32, {kBatch, c, h, w});
+  }
 
   Tensor random(Dims dims, float scale) {
     Tensor t(DType::kF32, std::move(dims));
@@ -35,7 +38,8 @@ class NetBuilder {
     const ValueId w = graph.add_constant(name + ".w", random({oc, ic / o.group, o.kernel, o.kernel}, scale));
     const ValueId b = graph.add_constant(name + ".b", random({oc}, 0.1f));
     ConvAttrs attrs;
-    attrs.window = {{o.kernel, o.kernel}, {o.stride, o.stride}, {o.dilation, o.dilation}, {o.pad, o.pad}, {o.pad, o.pad}};
+    attrs.window = {
+        {o.kernel, o.kernel}, {o.stride, o.stride}, {o.dilation, o.dilation}, {o.pad, o.pad}, {o.pad, o.pad}};
     attrs.group = o.group;
     attrs.act = {o.act, o.act == ActKind::kLeakyRelu ? 0.1f : -0.5f, 0.75f};
     std::vector<ValueId> inputs{x, w, b};
@@ -66,7 +70,8 @@ class NetBuilder {
   ValueId classifier(ValueId x, int64_t channels, int64_t classes) {
     const ValueId pooled = add(OpType::kGlobalAveragePool, NoAttrs{}, {x});
     const ValueId flat = add(OpType::kFlatten, FlattenAttrs{}, {pooled});
-    const ValueId w = graph.add_constant("fc.w", random({classes, channels}, 1.0f / std::sqrt(static_cast<float>(channels))));
+    const ValueId w = graph.add_constant(
+        "fc.w", random({classes, channels}, 1.0f / std::sqrt(static_cast<float>(channels))));
     const ValueId b = graph.add_constant("fc.b", random({classes}, 0.1f));
     GemmAttrs attrs;
     attrs.trans_b = true;

@@ -12,7 +12,8 @@ struct Vec {
   using Type = __m256;
   static constexpr int kLanes = 8;
   static __m256i first(int64_t n) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
   static Type zero() { return _mm256_setzero_ps(); }
   static Type set(float x) { return _mm256_set1_ps(x); }
@@ -31,8 +32,8 @@ struct Vec {
   static void store_some(float* p, Type v, int64_t n) { _mm256_maskstore_ps(p, first(n), v); }
 };
 
-#include "kernels/gemm_f32.inl"
 #include "kernels/elementwise.inl"
+#include "kernels/gemm_f32.inl"
 
 }  // namespace
 

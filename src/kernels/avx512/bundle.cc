@@ -29,8 +29,8 @@ struct Vec {
   static void store_some(float* p, Type v, int64_t n) { _mm512_mask_storeu_ps(p, first(n), v); }
 };
 
-#include "kernels/gemm_f32.inl"
 #include "kernels/elementwise.inl"
+#include "kernels/gemm_f32.inl"
 
 }  // namespace
 

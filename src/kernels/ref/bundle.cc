@@ -1,5 +1,6 @@
-// The ref bundle: the slow twins, plain C++ in the vector bundles' order of operations (one fused multiply-add per
-// product, max and min keep the second operand where the comparison fails), so that results are equal to the bit.
+// The ref bundle: the slow twins, plain C++ in the vector bundles' order of operations (one fused
+// multiply-add per product, max and min keep the second operand where the comparison fails), so that results
+// are equal to the bit.
 #include <cmath>
 
 #include "kernels/kernel_table.h"
@@ -15,13 +16,16 @@ struct Vec {
 
 float activate(GemmAct act, float lo, float hi, float x) {
   switch (act) {
-    case GemmAct::kRelu: return x > 0 ? x : 0;
-    case GemmAct::kLeakyRelu: return x < 0 ? x * lo : x;
+    case GemmAct::kRelu:
+      return x > 0 ? x : 0;
+    case GemmAct::kLeakyRelu:
+      return x < 0 ? x * lo : x;
     case GemmAct::kClip: {
       const float raised = x > lo ? x : lo;
       return raised < hi ? raised : hi;
     }
-    case GemmAct::kNone: break;
+    case GemmAct::kNone:
+      break;
   }
   return x;
 }
@@ -64,11 +68,16 @@ void average(float* dst, const float* const* src, int64_t n_src, float scale, in
 
 float combine(BinaryKind kind, float a, float b) {
   switch (kind) {
-    case BinaryKind::kAdd: return a + b;
-    case BinaryKind::kSub: return a - b;
-    case BinaryKind::kMul: return a * b;
-    case BinaryKind::kDiv: return a / b;
-    case BinaryKind::kMax: break;
+    case BinaryKind::kAdd:
+      return a + b;
+    case BinaryKind::kSub:
+      return a - b;
+    case BinaryKind::kMul:
+      return a * b;
+    case BinaryKind::kDiv:
+      return a / b;
+    case BinaryKind::kMax:
+      break;
   }
   return a > b ? a : b;
 }
@@ -95,19 +104,31 @@ void unary(UnaryKind kind, float a, float b, float* dst, const float* src, int64
   for (int64_t i = 0; i < length; ++i) {
     const float x = src[i];
     switch (kind) {
-      case UnaryKind::kRelu: dst[i] = x > 0 ? x : 0; break;
-      case UnaryKind::kLeakyRelu: dst[i] = x < 0 ? x * a : x; break;
-      case UnaryKind::kClip: dst[i] = clip(x, a, b); break;
-      case UnaryKind::kSigmoid: dst[i] = 1.0f / (1.0f + std::exp(-x)); break;
-      case UnaryKind::kHardSigmoid: dst[i] = clip(x * a + b, 0, 1); break;
-      case UnaryKind::kHardSwish: dst[i] = x * clip(x * (1.0f / 6.0f) + 0.5f, 0, 1); break;
+      case UnaryKind::kRelu:
+        dst[i] = x > 0 ? x : 0;
+        break;
+      case UnaryKind::kLeakyRelu:
+        dst[i] = x < 0 ? x * a : x;
+        break;
+      case UnaryKind::kClip:
+        dst[i] = clip(x, a, b);
+        break;
+      case UnaryKind::kSigmoid:
+        dst[i] = 1.0f / (1.0f + std::exp(-x));
+        break;
+      case UnaryKind::kHardSigmoid:
+        dst[i] = clip(x * a + b, 0, 1);
+        break;
+      case UnaryKind::kHardSwish:
+        dst[i] = x * clip(x * (1.0f / 6.0f) + 0.5f, 0, 1);
+        break;
     }
   }
 }
 
-void depthwise(float* dst, const float* const* src, const float* const* weights, int64_t n_taps, const float* bias,
-               const float* residual, GemmAct act, float lo, float hi, int64_t rows, int64_t channels, int64_t ld_src,
-               int64_t ld_dst) {
+void depthwise(float* dst, const float* const* src, const float* const* weights, int64_t n_taps,
+               const float* bias, const float* residual, GemmAct act, float lo, float hi, int64_t rows,
+               int64_t channels, int64_t ld_src, int64_t ld_dst) {
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < channels; ++c) {
       float sum = bias[c];

@@ -1,0 +1,119 @@
+// Every GEMM row of kernels.inc over the shapes of real networks: bench/shapes/*.txt, one problem per line,
+// "rows k oc pairs". Rates are multiply-accumulates per second of one thread.
+//
+//   bench/kernels                                    every row, every shape file
+//   bench/kernels --benchmark_filter='avx512.*/4/'   four vectors of avx512
+//   bench/kernels --benchmark_filter=aliasing        why rows are padded (docs/executor.md)
+#include <benchmark/benchmark.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "base/tensor.h"
+#include "executor/plan.h"
+#include "kernels/gemm_block.h"
+
+namespace {
+
+using namespace xdn;
+using namespace xdn::kernels;
+
+struct Row {
+  const char* bundle;
+  int vectors;
+};
+constexpr Row kRows[] = {
+#define XDN_GEMM_F32(bundle, vectors, rows) {#bundle, vectors},
+#include "kernels/kernels.inc"
+};
+
+struct Shape {
+  int64_t rows, k, oc, pairs;
+};
+
+/// One layer: all panels of oc over all rows, `pairs` taps of k channels each.
+void gemm(benchmark::State& state, Row row, Shape shape, int64_t ld) {
+  const KernelTable* table = find_kernels(row.bundle);
+  if (table == nullptr) {
+    state.SkipWithError("this processor lacks the bundle");
+    return;
+  }
+  const int64_t columns = row.vectors * table->lanes;
+  const int64_t panels = (shape.oc + columns - 1) / columns;
+  const int64_t ldc = padded_row(panels * columns);
+  Tensor a(DType::kF32, {shape.pairs, shape.rows, ld});
+  Tensor b(DType::kF32, {panels, shape.pairs, shape.k, columns});
+  Tensor c(DType::kF32, {shape.rows, ldc});
+  Tensor bias(DType::kF32, {columns});
+  float* const src = a.mutable_data<float>().data();
+  float* const weights = b.mutable_data<float>().data();
+  float* const dst = c.mutable_data<float>().data();
+  std::vector<GemmPair> pairs(static_cast<size_t>(shape.pairs));
+  for (auto unused : state) {
+    (void)unused;
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      for (int64_t p = 0; p < shape.pairs; ++p) {
+        pairs[static_cast<size_t>(p)] = {
+            src + p * shape.rows * ld, weights + (panel * shape.pairs + p) * shape.k * columns, shape.k, ld};
+      }
+      GemmF32Args args{};
+      args.pairs = pairs.data();
+      args.n_pairs = shape.pairs;
+      args.c = dst + panel * columns;
+      args.ldc = ldc;
+      args.bias = bias.data<float>().data();
+      args.act = GemmAct::kRelu;
+      args.panel_columns = args.store_columns = columns;
+      gemm_f32_rows(*table, row.vectors, args, shape.rows);
+    }
+    benchmark::ClobberMemory();
+  }
+  state.counters["MAC/s"] =
+      benchmark::Counter(static_cast<double>(shape.rows * shape.k * shape.oc * shape.pairs),
+                         benchmark::Counter::kIsIterationInvariantRate);
+}
+
+std::string label(const Row& row, const std::string& set, const Shape& s) {
+  return std::string(row.bundle) + "/" + std::to_string(row.vectors) + "/" + set + "/" +
+         std::to_string(s.rows) + "x" + std::to_string(s.k) + "x" + std::to_string(s.oc) + "x" +
+         std::to_string(s.pairs);
+}
+
+void register_shapes(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line);
+    Shape shape{};
+    if (line.empty() || line[0] == '#' || !(words >> shape.rows >> shape.k >> shape.oc >> shape.pairs))
+      continue;
+    for (const Row& row : kRows) {
+      if (std::string(row.bundle) == "ref") continue;
+      benchmark::RegisterBenchmark(
+          label(row, file.stem().string(), shape).c_str(),
+          [=](benchmark::State& state) { gemm(state, row, shape, padded_row(shape.k)); });
+    }
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::filesystem::path folder = XDN_SHAPES;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".txt") register_shapes(entry.path());
+  }
+  for (const int64_t pad : {0, 16}) {
+    const Shape shape{96, 1024, 256, 1};
+    const Row row{"avx512", 2};
+    benchmark::RegisterBenchmark(("aliasing/ld_" + std::to_string(shape.k + pad)).c_str(),
+                                 [=](benchmark::State& state) { gemm(state, row, shape, shape.k + pad); });
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return EXIT_FAILURE;
+  benchmark::RunSpecifiedBenchmarks();
+  return EXIT_SUCCESS;
+}
