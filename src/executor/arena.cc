@@ -25,7 +25,8 @@ void plan_arena(Plan& plan) {
     std::vector<const Buffer*> overlapping;
     for (const size_t j : placed) {
       const Buffer& other = plan.buffers[j];
-      if (buffer.first_step <= other.last_step && other.first_step <= buffer.last_step) overlapping.push_back(&other);
+      if (buffer.first_step <= other.last_step && other.first_step <= buffer.last_step)
+        overlapping.push_back(&other);
     }
     std::sort(overlapping.begin(), overlapping.end(), [](auto* a, auto* b) { return a->offset < b->offset; });
     int64_t offset = 0;

@@ -5,7 +5,8 @@
 
 namespace xdn {
 
-/// One (input, weights) pair of a dense step: a convolution's input with its window, or a matrix product's (1x1).
+/// One (input, weights) pair of a dense step: a convolution's input with its window, or a matrix product's
+/// (1x1).
 struct DenseOperand {
   BufferId src = -1;
   const Tensor* weights = nullptr;  ///< [oc, ic / group, kh, kw], f32; needed while planning only
@@ -24,18 +25,19 @@ struct DenseSpec {
 };
 
 /// A batch-reduce GEMM over effective taps: what lies in the padding is not on the list.
-std::unique_ptr<Step> make_dense_step(const Plan& plan, const DenseSpec& spec, const kernels::KernelTable& table,
-                                      int parts);
+std::unique_ptr<Step> make_dense_step(const Plan& plan, const DenseSpec& spec,
+                                      const kernels::KernelTable& table, int parts);
 
-/// Bytes to floats inside the first convolution, see PixelMap: x[c] = byte[source_channel[c]] * scale[c] + shift[c].
+/// Bytes to floats inside the first convolution, see PixelMap: x[c] = byte[source_channel[c]] * scale[c] +
+/// shift[c].
 struct StemPixels {
   std::vector<float> scale, shift;
   std::vector<int> source_channel;
 };
 
-/// A convolution of few input channels as one matrix product over packed patches [kh][kw][ic]. With `pixels`, it
-/// reads the tile's bytes and the map is folded into weights and bias; a border position has a bias of its own, since
-/// padding is zero after the map. Without, it reads operand.src.
+/// A convolution of few input channels as one matrix product over packed patches [kh][kw][ic]. With `pixels`,
+/// it reads the tile's bytes and the map is folded into weights and bias; a border position has a bias of its
+/// own, since padding is zero after the map. Without, it reads operand.src.
 std::unique_ptr<Step> make_stem_step(Plan& plan, const DenseSpec& spec, const StemPixels* pixels,
                                      const Dims& input_shape, const kernels::KernelTable& table);
 /// Whether packing the patches pays: the taps' channels are too few to fill a vector's worth of work each.

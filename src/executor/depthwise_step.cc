@@ -5,13 +5,18 @@ namespace {
 
 constexpr int64_t kMostTaps = 256;
 
-/// One filter per channel: rows of one position are contiguous, so a tap is an elementwise product by its row of
-/// weights.
+/// One filter per channel: rows of one position are contiguous, so a tap is an elementwise product by its row
+/// of weights.
 class DepthwiseStep final : public Step {
  public:
   DepthwiseStep(const Plan& plan, const DenseSpec& spec, const kernels::KernelTable& table)
-      : table_(table), buffers_(plan.buffers), operand_(spec.operands[0]), dst_(spec.dst), residual_(spec.residual),
-        channels_(plan.buffers[static_cast<size_t>(spec.dst)].channels), act_(act_args(spec.act)) {
+      : table_(table),
+        buffers_(plan.buffers),
+        operand_(spec.operands[0]),
+        dst_(spec.dst),
+        residual_(spec.residual),
+        channels_(plan.buffers[static_cast<size_t>(spec.dst)].channels),
+        act_(act_args(spec.act)) {
     const int64_t taps = operand_.kernel_h * operand_.kernel_w;
     const float* w = operand_.weights->data<float>().data();
     weights_.resize(static_cast<size_t>(taps * channels_));  // [tap][channel]
@@ -48,8 +53,8 @@ class DepthwiseStep final : public Step {
         const Buffer& r = buffers_[static_cast<size_t>(residual_)];
         residual = context.arena + r.offset + p * n * r.ld;
       }
-      table_.depthwise(context.arena + dst.offset + p * n * dst.ld, rows, weights, count, bias_.data(), residual,
-                       act_.act, act_.lo, act_.hi, n, channels_, src.ld, dst.ld);
+      table_.depthwise(context.arena + dst.offset + p * n * dst.ld, rows, weights, count, bias_.data(),
+                       residual, act_.act, act_.lo, act_.hi, n, channels_, src.ld, dst.ld);
     }
   }
 

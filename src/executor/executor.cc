@@ -36,11 +36,16 @@ const IsaRow& isa_row(Isa isa) { return kIsas[static_cast<size_t>(isa)]; }
 bool isa_present(Isa isa) {
   const CpuFeatures& cpu = cpu_features();
   switch (isa) {
-    case Isa::kRef: return true;
-    case Isa::kAvx2: return cpu.avx2;
-    case Isa::kAvx512: return cpu.avx512;
-    case Isa::kAvx512Vnni: return cpu.avx512vnni;
-    case Isa::kAvx512Bf16: return cpu.avx512bf16;
+    case Isa::kRef:
+      return true;
+    case Isa::kAvx2:
+      return cpu.avx2;
+    case Isa::kAvx512:
+      return cpu.avx512;
+    case Isa::kAvx512Vnni:
+      return cpu.avx512vnni;
+    case Isa::kAvx512Bf16:
+      return cpu.avx512bf16;
   }
   return false;
 }
@@ -48,7 +53,8 @@ bool isa_present(Isa isa) {
 Isa choose_isa(std::optional<Isa> wanted) {
   if (wanted.has_value()) {
     if (!isa_present(*wanted)) {
-      throw Error(ErrorKind::kUsage, std::string("this processor has no ") + isa_name(*wanted) + "; see xdn info --kernels");
+      throw Error(ErrorKind::kUsage,
+                  std::string("this processor has no ") + isa_name(*wanted) + "; see xdn info --kernels");
     }
     return *wanted;
   }
@@ -64,8 +70,8 @@ void check_option(int value, int most, const char* name) {
   }
 }
 
-// A tile's widest activations should stay in a core's L2 while weights stream through; below 8 rows a block of the
-// kernel does too little per load, above 96 nothing is gained.
+// A tile's widest activations should stay in a core's L2 while weights stream through; below 8 rows a block
+// of the kernel does too little per load, above 96 nothing is gained.
 constexpr int64_t kLeastTile = 8, kMostTile = 96;
 
 int64_t choose_tile(const Graph& graph, int64_t images_per_worker) {
@@ -94,9 +100,12 @@ std::optional<Isa> parse_isa(const std::string& name) {
 
 const char* precision_name(Precision precision) {
   switch (precision) {
-    case Precision::kBf16: return "bf16";
-    case Precision::kInt8: return "int8";
-    case Precision::kFp32: break;
+    case Precision::kBf16:
+      return "bf16";
+    case Precision::kInt8:
+      return "int8";
+    case Precision::kFp32:
+      break;
   }
   return "fp32";
 }
@@ -147,7 +156,8 @@ struct Executor::Impl {
 void Executor::Impl::plan_graph(Graph model, const ExecOptions& options) {
   peel_softmax(model);
   if (model.inputs().size() != 1) {
-    throw input_error(fmt::format("the model has {} inputs, expected one image input", model.inputs().size()));
+    throw input_error(
+        fmt::format("the model has {} inputs, expected one image input", model.inputs().size()));
   }
   const Dims input = model.value(model.inputs()[0]).shape;
   if (input.size() != 4 || input[0] != kBatch) {
@@ -161,7 +171,8 @@ void Executor::Impl::plan_graph(Graph model, const ExecOptions& options) {
   }
   if (settings.isa == Isa::kRef) {
     const Dims& out = model.value(model.outputs().at(0)).shape;
-    if (out.empty() || out[0] != kBatch) throw input_error("the output has shape " + to_string(out) + ", expected [N,...]");
+    if (out.empty() || out[0] != kBatch)
+      throw input_error("the output has shape " + to_string(out) + ", expected [N,...]");
     output_size = element_count(Dims(out.begin() + 1, out.end()));
     settings.batch_tile = options.batch_tile > 0 ? options.batch_tile : 8;
     graph = std::move(model);
@@ -180,9 +191,11 @@ void Executor::Impl::plan_graph(Graph model, const ExecOptions& options) {
   settings.batch_tile = static_cast<int>(plan->tile);
   output_size = plan->output_size;
   for (auto& worker : workers) {
-    worker->arena = allocate_aligned(static_cast<size_t>(plan->arena_floats) * sizeof(float), size_t{2} << 20);
+    worker->arena =
+        allocate_aligned(static_cast<size_t>(plan->arena_floats) * sizeof(float), size_t{2} << 20);
     for (int part = 0; part < settings.model_parallel; ++part) {
-      worker->scratch.push_back(allocate_aligned(static_cast<size_t>(plan->scratch_floats) * sizeof(float) + 64));
+      worker->scratch.push_back(
+          allocate_aligned(static_cast<size_t>(plan->scratch_floats) * sizeof(float) + 64));
     }
   }
 }
@@ -193,7 +206,8 @@ void Executor::Impl::fail(Job& job) {
   if (!job.failed.exchange(true)) job.error = std::current_exception();
 }
 
-/// The worker's leader takes the next tile and, where the source is a function, fills it. False: nothing left.
+/// The worker's leader takes the next tile and, where the source is a function, fills it. False: nothing
+/// left.
 bool Executor::Impl::fill(Job& job, Worker& worker) {
   worker.first = job.next.fetch_add(job.tile);
   worker.count = job.failed.load() ? 0 : std::clamp<int64_t>(job.n - worker.first, 0, job.tile);
@@ -241,7 +255,8 @@ void Executor::Impl::run_reference_tile(Job& job, Worker& worker) {
   Tensor input(DType::kF32, {worker.count, c, input_shape[1], input_shape[2]});
   const auto dst = input.mutable_data<float>();
   if (job.images != nullptr) {
-    const uint8_t* src = job.images->fill ? worker.bytes.data() : job.images->data + worker.first * image_bytes();
+    const uint8_t* src =
+        job.images->fill ? worker.bytes.data() : job.images->data + worker.first * image_bytes();
     for (int64_t i = 0; i < worker.count; ++i) {
       for (int64_t p = 0; p < positions; ++p) {
         for (int64_t m = 0; m < c; ++m) {
@@ -285,7 +300,8 @@ void Executor::Impl::run(Job& job) {
   const int64_t share = (job.n + settings.data_parallel - 1) / settings.data_parallel;
   job.tile = std::min<int64_t>(settings.batch_tile, share);
   pool->run([&](int thread) {
-    run_worker(job, *workers[static_cast<size_t>(thread / settings.model_parallel)], thread % settings.model_parallel);
+    run_worker(job, *workers[static_cast<size_t>(thread / settings.model_parallel)],
+               thread % settings.model_parallel);
   });
   if (job.error) std::rethrow_exception(job.error);
 }
@@ -316,8 +332,10 @@ Executor::Executor(Graph graph, ExecOptions options) : impl_(std::make_unique<Im
   } else {
     settings.model_parallel = single ? threads : 1;
   }
-  settings.data_parallel = options.data_parallel > 0 ? options.data_parallel : threads / settings.model_parallel;
-  settings.data_parallel = std::clamp(settings.data_parallel, 1, std::max(1, threads / settings.model_parallel));
+  settings.data_parallel =
+      options.data_parallel > 0 ? options.data_parallel : threads / settings.model_parallel;
+  settings.data_parallel =
+      std::clamp(settings.data_parallel, 1, std::max(1, threads / settings.model_parallel));
   if (options.pixels.has_value()) {
     const PixelMap& map = *options.pixels;
     XDN_CHECK(map.scale.size() == map.shift.size() && map.scale.size() == map.source_channel.size());
@@ -357,15 +375,17 @@ std::string Executor::describe() const {
   if (impl_->plan == nullptr) return "isa ref: every node through the reference evaluator\n";
   std::string text = fmt::format("{:<24} {:<44} {:>12} {:>12}\n", "layer", "kernel", "MACs", "weight bytes");
   for (const auto& step : impl_->plan->steps) {
-    text += fmt::format("{:<24} {:<44} {:>12} {:>12}\n", printable(step->layer), step->kernel, step->macs, step->weight_bytes);
+    text += fmt::format("{:<24} {:<44} {:>12} {:>12}\n", printable(step->layer), step->kernel, step->macs,
+                        step->weight_bytes);
     if (!step->refused.empty()) text += "    refused: " + step->refused + "\n";
   }
   for (const IsaRow& row : kIsas) {
     if (!isa_present(row.isa)) text += fmt::format("refused {}: this processor lacks it\n", row.name);
   }
-  text += fmt::format("isa {}, {} x {} threads, tile {}, arena {} bytes per worker\n", isa_name(impl_->settings.isa),
-                      impl_->settings.data_parallel, impl_->settings.model_parallel, impl_->settings.batch_tile,
-                      impl_->plan->arena_floats * 4);
+  text +=
+      fmt::format("isa {}, {} x {} threads, tile {}, arena {} bytes per worker\n",
+                  isa_name(impl_->settings.isa), impl_->settings.data_parallel,
+                  impl_->settings.model_parallel, impl_->settings.batch_tile, impl_->plan->arena_floats * 4);
   return text;
 }
 

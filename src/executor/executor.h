@@ -15,7 +15,8 @@ enum class Isa : uint8_t { kRef, kAvx2, kAvx512, kAvx512Vnni, kAvx512Bf16 };
 enum class FusionLevel : uint8_t { kOff, kTraditional, kAggressive };
 enum class Precision : uint8_t { kFp32, kBf16, kInt8 };
 
-/// How bytes of an image become the model's float input: x[c] = byte[source_channel[c]] * scale[c] + shift[c].
+/// How bytes of an image become the model's float input: x[c] = byte[source_channel[c]] * scale[c] +
+/// shift[c].
 struct PixelMap {
   std::vector<float> scale, shift;
   std::vector<int> source_channel;
@@ -28,7 +29,7 @@ struct ExecOptions {
   FusionLevel fusion = FusionLevel::kTraditional;
   std::optional<Precision> precision;
   std::optional<PixelMap> pixels;  ///< needed for run_u8
-  int64_t batch_hint = 0;  ///< images a run will usually hold; 0: many
+  int64_t batch_hint = 0;          ///< images a run will usually hold; 0: many
 };
 
 /// What was chosen.
@@ -38,8 +39,8 @@ struct ExecSettings {
   int data_parallel, model_parallel, batch_tile;
 };
 
-/// Images as bytes: n of height x width x channels (NHWC). Either contiguous memory or a function that fills one
-/// tile; the function is called from worker threads, for disjoint ranges.
+/// Images as bytes: n of height x width x channels (NHWC). Either contiguous memory or a function that fills
+/// one tile; the function is called from worker threads, for disjoint ranges.
 struct ImageSource {
   const uint8_t* data = nullptr;
   std::function<void(int64_t first, int64_t count, uint8_t* dst)> fill;

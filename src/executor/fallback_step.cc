@@ -38,7 +38,11 @@ class FallbackStep final : public Step {
  public:
   FallbackStep(const Plan& plan, Node node, std::vector<FallbackInput> inputs, std::vector<Tensor> constants,
                BufferId dst, Dims dst_shape)
-      : plan_(plan), node_(std::move(node)), inputs_(std::move(inputs)), constants_(std::move(constants)), dst_(dst),
+      : plan_(plan),
+        node_(std::move(node)),
+        inputs_(std::move(inputs)),
+        constants_(std::move(constants)),
+        dst_(dst),
         dst_shape_(std::move(dst_shape)) {
     kernel = "reference (no fast kernel)";
     for (const FallbackInput& input : inputs_) {
@@ -54,7 +58,8 @@ class FallbackStep final : public Step {
     for (size_t i = 0; i < inputs_.size(); ++i) {
       if (inputs_[i].buffer >= 0) {
         tensors[i] = Tensor(DType::kF32, with_batch(inputs_[i].shape, context.n));
-        read_rows(plan_, inputs_[i].buffer, context.arena, context.n, tensors[i].mutable_data<float>().data());
+        read_rows(plan_, inputs_[i].buffer, context.arena, context.n,
+                  tensors[i].mutable_data<float>().data());
         pointers[i] = &tensors[i];
       } else if (inputs_[i].constant >= 0) {
         pointers[i] = &constants_[static_cast<size_t>(inputs_[i].constant)];

@@ -45,7 +45,9 @@ struct BufferRef {
   }
 };
 
-std::string with_bundle(const char* name, const KernelTable& table) { return std::string(name) + " " + table.bundle; }
+std::string with_bundle(const char* name, const KernelTable& table) {
+  return std::string(name) + " " + table.bundle;
+}
 
 }  // namespace
 
@@ -69,18 +71,19 @@ std::unique_ptr<Step> make_ingest_pixels(BufferId dst, const Plan& plan, StemPix
 
 std::unique_ptr<Step> make_ingest_floats(BufferId dst, const Plan& plan) {
   const BufferRef d{&plan.buffers, dst};
-  return std::make_unique<UnitStep>(
-      "ingest f32", at(plan, dst).positions(), std::vector<BufferId>{}, dst,
-      [d](const TileContext& context, int64_t first, int64_t last) {
-        const Buffer& b = d.get();
-        for (int64_t p = first; p < last; ++p) {
-          for (int64_t image = 0; image < context.n; ++image) {
-            const float* src = context.nchw + image * b.channels * b.positions() + p;
-            float* out = d.row(context, p) + image * b.ld;
-            for (int64_t c = 0; c < b.channels; ++c) out[c] = src[c * b.positions()];
-          }
-        }
-      });
+  return std::make_unique<UnitStep>("ingest f32", at(plan, dst).positions(), std::vector<BufferId>{}, dst,
+                                    [d](const TileContext& context, int64_t first, int64_t last) {
+                                      const Buffer& b = d.get();
+                                      for (int64_t p = first; p < last; ++p) {
+                                        for (int64_t image = 0; image < context.n; ++image) {
+                                          const float* src =
+                                              context.nchw + image * b.channels * b.positions() + p;
+                                          float* out = d.row(context, p) + image * b.ld;
+                                          for (int64_t c = 0; c < b.channels; ++c)
+                                            out[c] = src[c * b.positions()];
+                                        }
+                                      }
+                                    });
 }
 
 namespace {
@@ -106,7 +109,9 @@ int64_t padded_count(const Window& w, const Buffer& src, int64_t y, int64_t x) {
   const auto along = [&](size_t axis, int64_t at, int64_t extent) {
     int64_t count = 0;
     for (int64_t k = 0; k < w.kernel[axis]; ++k) {
-      count += at * w.strides[axis] - w.pads_begin[axis] + k * w.dilations[axis] < extent + w.pads_end[axis] ? 1 : 0;
+      count += at * w.strides[axis] - w.pads_begin[axis] + k * w.dilations[axis] < extent + w.pads_end[axis]
+                   ? 1
+                   : 0;
     }
     return count;
   };
@@ -115,9 +120,10 @@ int64_t padded_count(const Window& w, const Buffer& src, int64_t y, int64_t x) {
 
 }  // namespace
 
-std::unique_ptr<Step> make_pool_step(const Plan& plan, BufferId src, BufferId dst, const PoolAttrs& attrs, bool max,
-                                     const KernelTable& table) {
-  if (attrs.window.kernel.size() != 2 || attrs.window.kernel[0] * attrs.window.kernel[1] > kMostPoolTaps) return nullptr;
+std::unique_ptr<Step> make_pool_step(const Plan& plan, BufferId src, BufferId dst, const PoolAttrs& attrs,
+                                     bool max, const KernelTable& table) {
+  if (attrs.window.kernel.size() != 2 || attrs.window.kernel[0] * attrs.window.kernel[1] > kMostPoolTaps)
+    return nullptr;
   const BufferRef s{&plan.buffers, src}, d{&plan.buffers, dst};
   int64_t positions[kMostPoolTaps];
   for (int64_t p = 0; p < at(plan, dst).positions(); ++p) {
@@ -144,7 +150,8 @@ std::unique_ptr<Step> make_pool_step(const Plan& plan, BufferId src, BufferId ds
       });
 }
 
-std::unique_ptr<Step> make_global_average(const Plan& plan, BufferId src, BufferId dst, const KernelTable& table) {
+std::unique_ptr<Step> make_global_average(const Plan& plan, BufferId src, BufferId dst,
+                                          const KernelTable& table) {
   const BufferRef s{&plan.buffers, src}, d{&plan.buffers, dst};
   const int64_t positions = at(plan, src).positions();
   // Threads share the row of one position in vectors of 16 floats, which the row length is a multiple of.
@@ -159,14 +166,15 @@ std::unique_ptr<Step> make_global_average(const Plan& plan, BufferId src, Buffer
         for (int64_t p = 0; p < positions;) {
           int64_t count = 0;
           if (p > 0) rows[count++] = out;
-          for (int64_t i = 0; i < kAtOnce && p < positions; ++i, ++p) rows[count++] = s.row(context, p) + begin;
+          for (int64_t i = 0; i < kAtOnce && p < positions; ++i, ++p)
+            rows[count++] = s.row(context, p) + begin;
           table.average(out, rows, count, p == positions ? scale : 1.0f, length);
         }
       });
 }
 
-std::unique_ptr<Step> make_unary_step(const Plan& plan, BufferId src, BufferId dst, UnaryKind kind, float a, float b,
-                                      const KernelTable& table) {
+std::unique_ptr<Step> make_unary_step(const Plan& plan, BufferId src, BufferId dst, UnaryKind kind, float a,
+                                      float b, const KernelTable& table) {
   const BufferRef s{&plan.buffers, src}, d{&plan.buffers, dst};
   return std::make_unique<UnitStep>(
       with_bundle("unary", table), at(plan, dst).positions(), std::vector{src}, dst,
@@ -176,8 +184,8 @@ std::unique_ptr<Step> make_unary_step(const Plan& plan, BufferId src, BufferId d
       });
 }
 
-std::unique_ptr<Step> make_binary_step(const Plan& plan, BufferId a, BufferId b, BufferId dst, BinaryKind kind,
-                                       const KernelTable& table) {
+std::unique_ptr<Step> make_binary_step(const Plan& plan, BufferId a, BufferId b, BufferId dst,
+                                       BinaryKind kind, const KernelTable& table) {
   const BufferRef x{&plan.buffers, a}, y{&plan.buffers, b}, d{&plan.buffers, dst};
   return std::make_unique<UnitStep>(
       with_bundle("binary", table), at(plan, dst).positions(), std::vector{a, b}, dst,
@@ -187,13 +195,15 @@ std::unique_ptr<Step> make_binary_step(const Plan& plan, BufferId a, BufferId b,
       });
 }
 
-std::unique_ptr<Step> make_binary_channels_step(const Plan& plan, BufferId a, std::vector<float> b, bool swapped,
-                                                BufferId dst, BinaryKind kind, const KernelTable& table) {
+std::unique_ptr<Step> make_binary_channels_step(const Plan& plan, BufferId a, std::vector<float> b,
+                                                bool swapped, BufferId dst, BinaryKind kind,
+                                                const KernelTable& table) {
   const BufferRef x{&plan.buffers, a}, d{&plan.buffers, dst};
   if (b.size() == 1) b.assign(static_cast<size_t>(at(plan, dst).channels), b[0]);
   return std::make_unique<UnitStep>(
       with_bundle("binary_channels", table), at(plan, dst).positions(), std::vector{a}, dst,
-      [x, d, b = std::move(b), swapped, kind, &table](const TileContext& context, int64_t first, int64_t last) {
+      [x, d, b = std::move(b), swapped, kind, &table](const TileContext& context, int64_t first,
+                                                      int64_t last) {
         table.binary_channels(kind, swapped, d.row(context, first), x.row(context, first), b.data(),
                               (last - first) * context.n, d.get().channels, d.get().ld);
       });
@@ -212,7 +222,8 @@ std::unique_ptr<Step> make_copy_step(const Plan& plan, const CopyBox& box) {
             if (box.has_fill) std::fill_n(out, d.get().channels, box.fill);
             if (!inside) continue;
             const int64_t from = (y * box.step_h + box.from_h) * s.get().width + x * box.step_w + box.from_w;
-            std::copy_n(s.row(context, from) + image * s.get().ld + box.from_c, box.channels, out + box.into_c);
+            std::copy_n(s.row(context, from) + image * s.get().ld + box.from_c, box.channels,
+                        out + box.into_c);
           }
         }
       });
@@ -220,32 +231,32 @@ std::unique_ptr<Step> make_copy_step(const Plan& plan, const CopyBox& box) {
 
 std::unique_ptr<Step> make_flatten_step(const Plan& plan, BufferId src, BufferId dst) {
   const BufferRef s{&plan.buffers, src}, d{&plan.buffers, dst};
-  return std::make_unique<UnitStep>(
-      "flatten", at(plan, src).positions(), std::vector{src}, dst,
-      [s, d](const TileContext& context, int64_t first, int64_t last) {
-        for (int64_t p = first; p < last; ++p) {
-          for (int64_t image = 0; image < context.n; ++image) {
-            const float* in = s.row(context, p) + image * s.get().ld;
-            float* out = d.row(context, 0) + image * d.get().ld + p;
-            for (int64_t c = 0; c < s.get().channels; ++c) out[c * s.get().positions()] = in[c];
-          }
-        }
-      });
+  return std::make_unique<UnitStep>("flatten", at(plan, src).positions(), std::vector{src}, dst,
+                                    [s, d](const TileContext& context, int64_t first, int64_t last) {
+                                      for (int64_t p = first; p < last; ++p) {
+                                        for (int64_t image = 0; image < context.n; ++image) {
+                                          const float* in = s.row(context, p) + image * s.get().ld;
+                                          float* out = d.row(context, 0) + image * d.get().ld + p;
+                                          for (int64_t c = 0; c < s.get().channels; ++c)
+                                            out[c * s.get().positions()] = in[c];
+                                        }
+                                      }
+                                    });
 }
 
 std::unique_ptr<Step> make_unflatten_step(const Plan& plan, BufferId src, BufferId dst) {
   const BufferRef s{&plan.buffers, src}, d{&plan.buffers, dst};
-  return std::make_unique<UnitStep>(
-      "unflatten", at(plan, dst).positions(), std::vector{src}, dst,
-      [s, d](const TileContext& context, int64_t first, int64_t last) {
-        for (int64_t p = first; p < last; ++p) {
-          for (int64_t image = 0; image < context.n; ++image) {
-            float* out = d.row(context, p) + image * d.get().ld;
-            const float* in = s.row(context, 0) + image * s.get().ld + p;
-            for (int64_t c = 0; c < d.get().channels; ++c) out[c] = in[c * d.get().positions()];
-          }
-        }
-      });
+  return std::make_unique<UnitStep>("unflatten", at(plan, dst).positions(), std::vector{src}, dst,
+                                    [s, d](const TileContext& context, int64_t first, int64_t last) {
+                                      for (int64_t p = first; p < last; ++p) {
+                                        for (int64_t image = 0; image < context.n; ++image) {
+                                          float* out = d.row(context, p) + image * d.get().ld;
+                                          const float* in = s.row(context, 0) + image * s.get().ld + p;
+                                          for (int64_t c = 0; c < d.get().channels; ++c)
+                                            out[c] = in[c * d.get().positions()];
+                                        }
+                                      }
+                                    });
 }
 
 }  // namespace xdn

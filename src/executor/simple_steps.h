@@ -13,30 +13,32 @@ std::unique_ptr<Step> make_ingest_pixels(BufferId dst, const Plan& plan, StemPix
 /// Floats NCHW to the plan's layout.
 std::unique_ptr<Step> make_ingest_floats(BufferId dst, const Plan& plan);
 
-std::unique_ptr<Step> make_pool_step(const Plan& plan, BufferId src, BufferId dst, const PoolAttrs& attrs, bool max,
-                                     const kernels::KernelTable& table);
+std::unique_ptr<Step> make_pool_step(const Plan& plan, BufferId src, BufferId dst, const PoolAttrs& attrs,
+                                     bool max, const kernels::KernelTable& table);
 /// GlobalAveragePool, or ReduceMean over h and w.
 std::unique_ptr<Step> make_global_average(const Plan& plan, BufferId src, BufferId dst,
                                           const kernels::KernelTable& table);
-std::unique_ptr<Step> make_unary_step(const Plan& plan, BufferId src, BufferId dst, kernels::UnaryKind kind, float a,
-                                      float b, const kernels::KernelTable& table);
+std::unique_ptr<Step> make_unary_step(const Plan& plan, BufferId src, BufferId dst, kernels::UnaryKind kind,
+                                      float a, float b, const kernels::KernelTable& table);
 /// Equal shapes.
 std::unique_ptr<Step> make_binary_step(const Plan& plan, BufferId a, BufferId b, BufferId dst,
                                        kernels::BinaryKind kind, const kernels::KernelTable& table);
 /// b is constant: one value per channel (broadcast if it has one element).
-std::unique_ptr<Step> make_binary_channels_step(const Plan& plan, BufferId a, std::vector<float> b, bool swapped,
-                                                BufferId dst, kernels::BinaryKind kind,
+std::unique_ptr<Step> make_binary_channels_step(const Plan& plan, BufferId a, std::vector<float> b,
+                                                bool swapped, BufferId dst, kernels::BinaryKind kind,
                                                 const kernels::KernelTable& table);
-std::unique_ptr<Step> make_depthwise_step(const Plan& plan, const DenseSpec& spec, const kernels::KernelTable& table);
+std::unique_ptr<Step> make_depthwise_step(const Plan& plan, const DenseSpec& spec,
+                                          const kernels::KernelTable& table);
 
-/// Copies a box: dst(y, x, c) = src(y * step_h + from_h, x * step_w + from_w, c + from_c) where that lies inside the
-/// box of `extent` and c >= into_c; elsewhere dst keeps `fill` if has_fill. Concat, Slice and zero Pad are this.
+/// Copies a box: dst(y, x, c) = src(y * step_h + from_h, x * step_w + from_w, c + from_c) where that lies
+/// inside the box of `extent` and c >= into_c; elsewhere dst keeps `fill` if has_fill. Concat, Slice and zero
+/// Pad are this.
 struct CopyBox {
   BufferId src = -1, dst = -1;
   int64_t from_h = 0, from_w = 0, from_c = 0;  ///< first source element
   int64_t step_h = 1, step_w = 1;
-  int64_t into_h = 0, into_w = 0, into_c = 0;  ///< first destination element
-  int64_t height = 0, width = 0, channels = 0; ///< of the box
+  int64_t into_h = 0, into_w = 0, into_c = 0;   ///< first destination element
+  int64_t height = 0, width = 0, channels = 0;  ///< of the box
   bool has_fill = false;
   float fill = 0;
 };

@@ -48,16 +48,24 @@ class StemStep final : public Step {
   ActArgs act_;
   std::vector<Panel> panels_;
   int64_t panel_floats_ = 0;
-  PackedWeights weights_;          ///< [panel][k][columns], k = (ky, kx, c)
+  PackedWeights weights_;  ///< [panel][k][columns], k = (ky, kx, c)
   std::vector<std::vector<float>> biases_;
   std::vector<Run> runs_;
 };
 
 StemStep::StemStep(Plan& plan, const DenseSpec& spec, const StemPixels* pixels, const Dims& input_shape,
                    const KernelTable& table)
-    : table_(table), buffers_(plan.buffers), operand_(spec.operands[0]), dst_(spec.dst), from_pixels_(pixels != nullptr),
-      src_h_(input_shape[1]), src_w_(input_shape[2]), src_c_(input_shape[0]),
-      k_(operand_.kernel_h * operand_.kernel_w * src_c_), ldk_(padded_row(k_)), act_(act_args(spec.act)) {
+    : table_(table),
+      buffers_(plan.buffers),
+      operand_(spec.operands[0]),
+      dst_(spec.dst),
+      from_pixels_(pixels != nullptr),
+      src_h_(input_shape[1]),
+      src_w_(input_shape[2]),
+      src_c_(input_shape[0]),
+      k_(operand_.kernel_h * operand_.kernel_w * src_c_),
+      ldk_(padded_row(k_)),
+      act_(act_args(spec.act)) {
   const Buffer& dst = plan.buffers[static_cast<size_t>(dst_)];
   panels_ = make_panels(dst.channels, table, false);
   for (const Panel& panel : panels_) panel_floats_ += panel.vectors * table.lanes;
@@ -71,8 +79,8 @@ StemStep::StemStep(Plan& plan, const DenseSpec& spec, const StemPixels* pixels, 
                        operand_.kernel_h, operand_.kernel_w, src_c_);
 }
 
-/// w'[ky][kx][c] = w[ky][kx][m] * scale[m], bias'[position] = bias + sum of w * shift over the taps inside the image,
-/// for the model channel m that byte channel c feeds; in double.
+/// w'[ky][kx][c] = w[ky][kx][m] * scale[m], bias'[position] = bias + sum of w * shift over the taps inside
+/// the image, for the model channel m that byte channel c feeds; in double.
 void StemStep::fold(const DenseSpec& spec, const StemPixels* pixels) {
   const Buffer& dst = buffers_[static_cast<size_t>(dst_)];
   const int64_t oc = dst.channels, kh = operand_.kernel_h, kw = operand_.kernel_w;
@@ -85,8 +93,10 @@ void StemStep::fold(const DenseSpec& spec, const StemPixels* pixels) {
     for (int64_t j = 0; j < std::min(columns, oc - panel.first); ++j) {
       for (int64_t m = 0; m < src_c_; ++m) {
         const int64_t c = pixels == nullptr ? m : pixels->source_channel[static_cast<size_t>(m)];
-        const double scale = pixels == nullptr ? 1.0 : static_cast<double>(pixels->scale[static_cast<size_t>(m)]);
-        const double shift = pixels == nullptr ? 0.0 : static_cast<double>(pixels->shift[static_cast<size_t>(m)]);
+        const double scale =
+            pixels == nullptr ? 1.0 : static_cast<double>(pixels->scale[static_cast<size_t>(m)]);
+        const double shift =
+            pixels == nullptr ? 0.0 : static_cast<double>(pixels->shift[static_cast<size_t>(m)]);
         for (int64_t t = 0; t < kh * kw; ++t) {
           const double weight = static_cast<double>(w[((panel.first + j) * src_c_ + m) * kh * kw + t]);
           // Two model channels may read the same byte (grey images): their weights add up.
