@@ -133,7 +133,8 @@ std::string print_dot(const Graph& graph);
 struct NodeCost {
   int64_t macs = 0;            ///< Conv, Gemm and MatMul, per image; taps in the padding included
   int64_t macs_effective = 0;  ///< per image, without them
-  int64_t parameters = 0;      ///< elements of constant inputs
+  int64_t parameters =
+      0;  ///< elements of constant inputs; of BatchNorm, what is learned: scale and bias, if any
 };
 NodeCost node_cost(const Graph& graph, const Node& node);
 /// The sum over all nodes; a constant that several nodes read counts once.
