@@ -1,0 +1,3 @@
+xdn_test(golden_test
+  SOURCES golden_test.cc
+  DEPS xdn_formats xdn_reference xdn_data)
