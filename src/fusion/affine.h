@@ -1,0 +1,46 @@
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace xdn::fusion {
+
+/// For every value, how many node inputs and graph outputs read it.
+std::vector<int> use_counts(const Graph& graph);
+
+/// The live node that computes the value, if it is of that type; kNoNode otherwise.
+NodeId producer_of_type(const Graph& graph, ValueId value, OpType type);
+
+/// f32 and f64, the types whose constants are folded.
+bool is_foldable_type(DType dtype);
+
+/// y[:, c, ...] = scale[c] * x[:, c, ...] + shift[c]
+struct Affine {
+  ValueId x = kNoValue;
+  std::vector<double> scale, shift;
+};
+/// Of a BatchNorm, or an Add, Sub, Mul or Div with a constant that is one number per channel (or one in all);
+/// all numbers finite. Nothing for other nodes.
+std::optional<Affine> affine_of(const Graph& graph, const Node& node);
+
+/// Replaces input i of the node, a constant or absent, by new values. A constant with other readers is left
+/// alone and a new one made.
+void set_constant(Graph& graph, NodeId node, size_t i, Tensor tensor, const std::string& name);
+
+/// a[i] * scale[c] and so on give numbers the element type can hold, else nothing.
+std::optional<Tensor> to_tensor(DType dtype, const std::vector<double>& values);
+std::vector<double> to_doubles(const Tensor& tensor);
+
+/// Makes the Conv or Gemm compute scale * y + shift of what it computes now. False, and nothing changed,
+/// where that is not possible: weights are no constants, an activation or a residual stands in between,
+/// numbers overflow.
+bool fold_affine(Graph& graph, NodeId node, const Affine& affine);
+
+/// Folds every affine node of these types into the Conv or Gemm before it, where nothing else reads in
+/// between.
+bool fold_into_producers(Graph& graph, std::initializer_list<OpType> types);
+
+}  // namespace xdn::fusion
