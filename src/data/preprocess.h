@@ -8,17 +8,17 @@
 
 namespace xdn {
 
-/// From decoded RGB bytes to a model's input: resize, crop, channel order, (byte * scale - mean[c]) / std[c], where
-/// mean and std are in the model's channel order. Stands beside a model as STEM.preprocess.json.
+/// From decoded RGB bytes to a model's input: resize, crop, channel order, (byte * scale - mean[c]) / std[c],
+/// where mean and std are in the model's channel order. Stands beside a model as STEM.preprocess.json.
 struct Preprocess {
-  std::string input;                 ///< name of the model's input; empty: the only one
-  bool bgr = false;                  ///< the model's channel order
+  std::string input;  ///< name of the model's input; empty: the only one
+  bool bgr = false;   ///< the model's channel order
   float scale = 1;
   std::array<float, 3> mean{0, 0, 0};
   std::array<float, 3> std{1, 1, 1};
-  int64_t height = 0, width = 0;     ///< what the model takes; 0: as the model's input says
-  int64_t resize = 0;                ///< shorter side before the crop; 0: straight to height x width
-  int64_t crop = 0;                  ///< side of the centre crop; 0: none
+  int64_t height = 0, width = 0;  ///< what the model takes; 0: as the model's input says
+  int64_t resize = 0;             ///< shorter side before the crop; 0: straight to height x width
+  int64_t crop = 0;               ///< side of the centre crop; 0: none
   std::vector<std::string> classes;
 };
 
