@@ -1,0 +1,80 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "cli/exec_options.h"
+#include "cli/model_input.h"
+#include "cli/output.h"
+#include "cli/verbs.h"
+#include "data/preprocess.h"
+#include "formats/model_io.h"
+
+namespace xdn::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMostPreprocessBytes = size_t{1} << 20;
+
+struct FuseFlags {
+  std::string model, out, level = "traditional";
+};
+
+void check_request(const FuseFlags& flags) {
+  if (flags.level != "none") {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("--level {} is not available in this version; --level none converts", flags.level));
+  }
+  if (fs::path(flags.out).extension() != ".onnx") {
+    throw Error(ErrorKind::kUsage,
+                "expected a name that ends in .onnx; other forms are not available in this version")
+        .in_file(flags.out);
+  }
+  check_output(flags.out);
+  std::error_code ignored;
+  for (const std::string& file : model_files(flags.model)) {
+    if (fs::equivalent(file, flags.out, ignored)) {
+      throw input_error("is the model itself, expected another name to write to").in_file(flags.out);
+    }
+  }
+}
+
+int run(const FuseFlags& flags) {
+  check_request(flags);
+  const Graph graph = load_model(flags.model);
+
+  // The preprocess file is prepared before, and renamed into place after, the model: both appear, or none.
+  const std::string from = model_stem(flags.model) + ".preprocess.json";
+  const std::string to = model_stem(flags.out) + ".preprocess.json";
+  std::optional<AtomicFile> preprocess;
+  std::error_code ignored;
+  if (fs::exists(from, ignored) && !fs::equivalent(from, to, ignored)) {
+    (void)read_preprocess(from);
+    check_output(to);
+    preprocess.emplace(to);
+    preprocess->write(read_file(from, kMostPreprocessBytes));
+  }
+  export_onnx(graph, flags.out);
+  if (preprocess) preprocess->commit();
+  fmt::print("wrote {}{}\n", printable(flags.out), preprocess ? " and " + printable(to) : "");
+  return 0;
+}
+
+}  // namespace
+
+Action add_fuse(CLI::App& app) {
+  const auto flags = std::make_shared<FuseFlags>();
+  app.add_option("MODEL", flags->model, "The model to read")->required()->type_name("");
+  app.add_option("-o,--output", flags->out, "The model to write; what stands beside MODEL goes beside it")
+      ->required()
+      ->type_name("OUT.onnx");
+  add_choice(app, "--level", flags->level, {"none", "traditional", "aggressive"}, "How far to fuse; none: convert only")
+      ->capture_default_str();
+  return [flags] { return run(*flags); };
+}
+
+}  // namespace xdn::cli

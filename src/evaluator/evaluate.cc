@@ -1,0 +1,102 @@
+#include "evaluator/evaluate.h"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <string>
+
+#include "base/error.h"
+#include "evaluator/resources.h"
+
+namespace xdn {
+namespace {
+
+constexpr int64_t kMostLogitBytes = int64_t{256} << 20;  ///< of one run, where the caller leaves the batch open
+
+/// Calls fill on the workers and keeps its first exception: tiles after it come out black, without more reading.
+class GuardedFill {
+ public:
+  GuardedFill(const ImageSource& images, int64_t image_bytes) : images_(images), image_bytes_(image_bytes) {}
+
+  void operator()(int64_t first, int64_t count, uint8_t* dst) {
+    if (!failed_.load(std::memory_order_relaxed)) {
+      try {
+        images_.fill(first, count, dst);
+        return;
+      } catch (...) {
+        const std::lock_guard lock(mutex_);
+        if (!error_) error_ = std::current_exception();
+        failed_ = true;
+      }
+    }
+    std::memset(dst, 0, static_cast<size_t>(count * image_bytes_));
+  }
+  void rethrow() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  const ImageSource& images_;
+  const int64_t image_bytes_;
+  std::mutex mutex_;
+  std::exception_ptr error_;
+  std::atomic<bool> failed_{false};
+};
+
+}  // namespace
+
+void check_labels(std::span<const int64_t> labels, int64_t outputs) {
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] >= 0 && labels[i] < outputs) continue;
+    throw input_error("image " + std::to_string(i) + " has the label " + std::to_string(labels[i]) +
+                      ", expected one of the model's " + std::to_string(outputs) + " outputs");
+  }
+}
+
+Evaluation evaluate(Executor& executor, const ImageSource& images, std::span<const int64_t> labels,
+                    int64_t image_bytes, const EvaluateOptions& options) {
+  const auto n = static_cast<int64_t>(labels.size());
+  const int64_t outputs = executor.output_size();
+  XDN_CHECK(outputs > 0 && image_bytes > 0 && options.batch >= 0);
+  const int64_t row_bytes = outputs * static_cast<int64_t>(sizeof(float));
+  const int64_t batch =
+      std::min(n, options.batch > 0 ? options.batch : std::max<int64_t>(1, kMostLogitBytes / row_bytes));
+  std::vector<float> logits(static_cast<size_t>(element_count({batch, outputs}, sizeof(float))));
+  Evaluation result;
+  if (options.keep_predictions) result.predictions.reserve(labels.size());
+
+  const Stopwatch watch;
+  for (int64_t first = 0; first < n; first += batch) {
+    const int64_t count = std::min(batch, n - first);
+    ImageSource part;
+    GuardedFill fill(images, image_bytes);
+    if (images.data != nullptr) {
+      part.data = images.data + first * image_bytes;
+    } else {
+      part.fill = [&](int64_t at, int64_t images_of_tile, uint8_t* dst) { fill(first + at, images_of_tile, dst); };
+    }
+    executor.run_u8(part, count, logits.data(), options.done);
+    fill.rethrow();
+    for (int64_t i = 0; i < count; ++i) {
+      const std::span<const float> row(logits.data() + i * outputs, static_cast<size_t>(outputs));
+      result.accuracy.add(row, labels[static_cast<size_t>(first + i)]);
+      if (options.keep_predictions) result.predictions.push_back(argmax(row));
+    }
+  }
+  result.seconds_total = watch.seconds();
+  return result;
+}
+
+WarmUp warm_up(Executor& executor, int64_t image_bytes, int64_t most_images) {
+  const ExecSettings& settings = executor.settings();
+  const int64_t tiles = std::max<int64_t>(1, int64_t{settings.data_parallel} * settings.batch_tile);
+  const int64_t n = std::max<int64_t>(1, std::min(tiles, most_images));
+  const std::vector<uint8_t> black(static_cast<size_t>(element_count({n, image_bytes})));
+  std::vector<float> logits(static_cast<size_t>(element_count({n, executor.output_size()}, sizeof(float))));
+  const Stopwatch watch;
+  executor.run_u8({.data = black.data(), .fill = {}}, n, logits.data());
+  return {n, watch.seconds()};
+}
+
+}  // namespace xdn

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace xdn::testing {
+
+struct Finished {
+  int code = -1;    ///< exit code, or -1 where a signal ended it
+  int signal = 0;
+  std::string out, err;
+};
+
+struct RunOptions {
+  std::string cwd = {};            ///< empty: here
+  bool close_stdout = false;  ///< start without descriptor 1
+  bool reader_gone = false;   ///< stdout is a pipe that nobody reads any more
+  std::string stdout_path = {};    ///< stdout goes to this file instead
+};
+
+/// Runs the built xdn and waits for it; after two minutes it is killed.
+Finished run_xdn(const std::vector<std::string>& arguments, const RunOptions& options = {});
+
+/// Lines of text, without their ends.
+std::vector<std::string> lines_of(const std::string& text);
+
+}  // namespace xdn::testing
