@@ -56,6 +56,7 @@ function options() {
     console.log(usage);
     process.exit(values.help ? 0 : 2);
   }
+  if (!['u8', 'f32'].includes(values.input)) throw new Error('--input: expected u8 or f32');
   const number = (name) => {
     const value = Number(values[name]);
     if (!(value > 0)) throw new Error(`--${name}: expected a positive number`);
@@ -103,9 +104,10 @@ async function loadPeer(key, worker, args) {
   return {...loaded, model};
 }
 
+/** Planned for the batch size; with normalisation inside where XDN takes bytes. */
 const loadXdn = (worker, args, pixels, batch) =>
   worker.ask({
-    do: 'load', model: args.model, threads: args.threads, batch, pixels,
+    do: 'load', model: args.model, threads: args.threads, batch, ...(args.input === 'u8' && {pixels}),
     ...(args.precision && {precision: args.precision}), ...(args.isa && {isa: args.isa}),
   });
 

@@ -77,8 +77,8 @@ int run(const BenchFlags& flags) {
   int64_t batch = flags.batch;
   if (batch == 0) batch = single ? 1 : std::clamp<int64_t>(kMostDefaultBytes / image_bytes, 1, kOfflineBatch);
   if (batch > kMostBytes / image_bytes) {
-    throw Error(ErrorKind::kUsage, fmt::format("--batch: {} images of {} bytes exceed the limit of {} bytes", batch,
-                                               image_bytes, kMostBytes));
+    throw Error(ErrorKind::kUsage, fmt::format("--batch: {} images of {} bytes exceed the limit of {} bytes",
+                                               batch, image_bytes, kMostBytes));
   }
   Stopwatch plan_watch;
   Executor executor = make_executor(model, flags.exec, model.preprocess.bgr, batch);
@@ -88,7 +88,8 @@ int run(const BenchFlags& flags) {
   const WarmUp pace = warm_up(executor, image_bytes, batch);
   if (flags.batch == 0) batch = fit_batch(batch, pace, flags.seconds);
   const std::vector<uint8_t> images = synthetic_bytes(static_cast<size_t>(batch * image_bytes));
-  std::vector<float> logits(static_cast<size_t>(element_count({batch, executor.output_size()}, sizeof(float))));
+  std::vector<float> logits(
+      static_cast<size_t>(element_count({batch, executor.output_size()}, sizeof(float))));
   for (int i = 0; i < (single ? 5 : 1); ++i) {
     executor.run_u8({.data = images.data(), .fill = {}}, batch, logits.data());
   }
@@ -102,10 +103,11 @@ int run(const BenchFlags& flags) {
   latency.p90 *= 1e3;
   latency.p99 *= 1e3;
   flags.output.print("{}\n", settings_line(executor.settings()));
-  flags.output.print("{}: {:.1f} images/s (median of {} runs of {} image{}, {}x{})\n", flags.scenario, rate, times.size(),
-                     batch, batch == 1 ? "" : "s", model.preprocess.height, model.preprocess.width);
-  flags.output.print("latency of a run: p50 {:.3f} ms, p90 {:.3f} ms, p99 {:.3f} ms\n", latency.p50, latency.p90,
-                     latency.p99);
+  flags.output.print("{}: {:.1f} images/s (median of {} runs of {} image{}, {}x{})\n", flags.scenario, rate,
+                     times.size(), batch, batch == 1 ? "" : "s", model.preprocess.height,
+                     model.preprocess.width);
+  flags.output.print("latency of a run: p50 {:.3f} ms, p90 {:.3f} ms, p99 {:.3f} ms\n", latency.p50,
+                     latency.p90, latency.p99);
 
   nlohmann::ordered_json json;
   json["model"] = flags.model;
@@ -135,7 +137,8 @@ Action add_bench(CLI::App& app) {
   app.add_option("--batch", flags->batch, "Images of a run; default: 512, or 1 for single-stream")
       ->check(whole_number(1))
       ->type_name("N");
-  app.add_option("--seconds", flags->seconds, "Time runs until they add up to this; at least 5 (50 single-stream) runs")
+  app.add_option("--seconds", flags->seconds,
+                 "Time runs until they add up to this; at least 5 (50 single-stream) runs")
       ->check(CLI::Range(0.0, 86400.0))
       ->type_name("X")
       ->capture_default_str();

@@ -14,7 +14,8 @@
 namespace xdn::cli {
 
 void add_subset_option(CLI::App& app, std::string& subset) {
-  add_choice(app, "--subset", subset, {"train", "test"}, "Which half of a data set that has two; default: test");
+  add_choice(app, "--subset", subset, {"train", "test"},
+             "Which half of a data set that has two; default: test");
 }
 
 Split subset_of(const std::string& subset) {
@@ -24,9 +25,10 @@ Split subset_of(const std::string& subset) {
 std::vector<uint8_t> decode_all(const Dataset& dataset, int64_t images, std::atomic<int64_t>& done) {
   constexpr int64_t kBlock = 16;
   if (images > kMostDecodedBytes / dataset.image_bytes()) {
-    throw input_error(fmt::format("{} images of {} bytes are too much to decode at once: write them with xdn pack, or "
-                                  "decode them on the way with --online",
-                                  images, dataset.image_bytes()))
+    throw input_error(
+        fmt::format("{} images of {} bytes are too much to decode at once: write them with xdn pack, or "
+                    "decode them on the way with --online",
+                    images, dataset.image_bytes()))
         .in_file(dataset.source());
   }
   std::vector<uint8_t> bytes(static_cast<size_t>(images * dataset.image_bytes()));
@@ -49,7 +51,8 @@ std::vector<uint8_t> decode_all(const Dataset& dataset, int64_t images, std::ato
   {
     const auto workers = int64_t{available_cpus()};
     std::vector<std::jthread> threads;
-    for (int64_t i = 1; i < std::min(workers, (images + kBlock - 1) / kBlock); ++i) threads.emplace_back(work);
+    for (int64_t i = 1; i < std::min(workers, (images + kBlock - 1) / kBlock); ++i)
+      threads.emplace_back(work);
     work();
   }
   if (error) std::rethrow_exception(error);

@@ -42,8 +42,8 @@ std::unique_ptr<Dataset> open_images(const EvalFlags& flags, const ModelInput& m
     dataset = open_dataset(flags.data, options);
   }
   if (dataset->height() != model.preprocess.height || dataset->width() != model.preprocess.width) {
-    throw input_error(fmt::format("holds images of {}x{}, the model takes {}x{}", dataset->height(), dataset->width(),
-                                  model.preprocess.height, model.preprocess.width))
+    throw input_error(fmt::format("holds images of {}x{}, the model takes {}x{}", dataset->height(),
+                                  dataset->width(), model.preprocess.height, model.preprocess.width))
         .in_file(flags.data);
   }
   if (flags.online && dataset->mapped() != nullptr) {
@@ -55,7 +55,8 @@ std::unique_ptr<Dataset> open_images(const EvalFlags& flags, const ModelInput& m
 void write_predictions(const std::string& path, std::span<const int64_t> labels,
                        const std::vector<int64_t>& predictions) {
   std::string text = "index,label,prediction\n";
-  for (size_t i = 0; i < predictions.size(); ++i) text += fmt::format("{},{},{}\n", i, labels[i], predictions[i]);
+  for (size_t i = 0; i < predictions.size(); ++i)
+    text += fmt::format("{},{},{}\n", i, labels[i], predictions[i]);
   AtomicFile file(path);
   file.write(text);
   file.commit();
@@ -104,9 +105,9 @@ int run(const EvalFlags& flags) {
   }
   const double warm_up_seconds = warm_up(executor, image_bytes, n).seconds;
   Progress progress("eval", n);
-  const Evaluation result =
-      evaluate(executor, images, labels, image_bytes,
-               {.batch = flags.batch, .keep_predictions = !flags.predictions.empty(), .done = &progress.done()});
+  const Evaluation result = evaluate(
+      executor, images, labels, image_bytes,
+      {.batch = flags.batch, .keep_predictions = !flags.predictions.empty(), .done = &progress.done()});
   progress.finish();
 
   const Accuracy& accuracy = result.accuracy;
@@ -152,13 +153,16 @@ int run(const EvalFlags& flags) {
 Action add_eval(CLI::App& app) {
   const auto flags = std::make_shared<EvalFlags>();
   app.add_option("MODEL", flags->model, "The model")->required()->type_name("");
-  app.add_option("--data", flags->data, "Pack, image folder or CIFAR-10 binary folder")->required()->type_name("DATA");
+  app.add_option("--data", flags->data, "Pack, image folder or CIFAR-10 binary folder")
+      ->required()
+      ->type_name("DATA");
   app.add_option("--batch", flags->batch, "Images handed to the executor at once; default: all")
       ->check(whole_number(1))
       ->type_name("N");
   app.add_option("--limit", flags->limit, "Only the first N images")->check(whole_number(1))->type_name("N");
   app.add_flag("--online", flags->online, "Decode and preprocess while inferring, and count that time");
-  app.add_option("--predictions", flags->predictions, "Write index,label,prediction of every image to this CSV file")
+  app.add_option("--predictions", flags->predictions,
+                 "Write index,label,prediction of every image to this CSV file")
       ->type_name("FILE");
   app.add_flag("--no-verify", flags->no_verify, "Trust a pack's data without comparing their SHA-256");
   add_subset_option(app, flags->subset);

@@ -21,7 +21,8 @@ struct FusionName {
   const char* name;
   FusionLevel level;
 };
-constexpr std::array kFusions{FusionName{"off", FusionLevel::kOff}, FusionName{"traditional", FusionLevel::kTraditional},
+constexpr std::array kFusions{FusionName{"off", FusionLevel::kOff},
+                              FusionName{"traditional", FusionLevel::kTraditional},
                               FusionName{"aggressive", FusionLevel::kAggressive}};
 
 template <class Range, class F>
@@ -38,14 +39,15 @@ CLI::Validator whole_number(int64_t least, int64_t most) {
       [least, most](std::string& text) -> std::string {
         int64_t value = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (error == std::errc() && end == text.data() + text.size() && value >= least && value <= most) return {};
+        if (error == std::errc() && end == text.data() + text.size() && value >= least && value <= most)
+          return {};
         return fmt::format("expected a whole number from {} to {}, not '{}'", least, most, printable(text));
       },
       "");
 }
 
-CLI::Option* add_choice(CLI::App& app, const std::string& option, std::string& value, std::vector<std::string> names,
-                        const std::string& text) {
+CLI::Option* add_choice(CLI::App& app, const std::string& option, std::string& value,
+                        std::vector<std::string> names, const std::string& text) {
   const std::string type = fmt::format("{}", fmt::join(names, "|"));
   const CLI::Validator check(
       [names = std::move(names)](std::string& given) -> std::string {
@@ -61,7 +63,8 @@ void ExecFlags::add_options(CLI::App& app) {
   const auto number = [&](const char* name, int& value, int most, const char* text) {
     app.add_option(name, value, text)->check(whole_number(1, most))->type_name("N")->group(group);
   };
-  const auto choice = [&](const char* name, std::string& value, std::vector<std::string> names, const char* text) {
+  const auto choice = [&](const char* name, std::string& value, std::vector<std::string> names,
+                          const char* text) {
     add_choice(app, name, value, std::move(names), text)->group(group);
   };
   choice("--isa", isa, names_of(kIsas, isa_name), "Instruction set; default: the best this machine has");
@@ -99,8 +102,9 @@ void put_settings(nlohmann::ordered_json& json, const ExecSettings& settings) {
 }
 
 std::string settings_line(const ExecSettings& settings) {
-  return fmt::format("{} on {}, {} x {} threads (data x model), tiles of {}", precision_name(settings.precision),
-                     isa_name(settings.isa), settings.data_parallel, settings.model_parallel, settings.batch_tile);
+  return fmt::format("{} on {}, {} x {} threads (data x model), tiles of {}",
+                     precision_name(settings.precision), isa_name(settings.isa), settings.data_parallel,
+                     settings.model_parallel, settings.batch_tile);
 }
 
 }  // namespace xdn::cli

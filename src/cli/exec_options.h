@@ -25,7 +25,7 @@ std::string settings_line(const ExecSettings& settings);
 /// A whole number in [least, most].
 CLI::Validator whole_number(int64_t least, int64_t most = 1'000'000'000);
 /// An option that takes one of names; its help lists them.
-CLI::Option* add_choice(CLI::App& app, const std::string& option, std::string& value, std::vector<std::string> names,
-                        const std::string& text);
+CLI::Option* add_choice(CLI::App& app, const std::string& option, std::string& value,
+                        std::vector<std::string> names, const std::string& text);
 
 }  // namespace xdn::cli

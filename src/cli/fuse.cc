@@ -26,8 +26,9 @@ struct FuseFlags {
 
 void check_request(const FuseFlags& flags) {
   if (flags.level != "none") {
-    throw Error(ErrorKind::kUsage,
-                fmt::format("--level {} is not available in this version; --level none converts", flags.level));
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("--level {} is not available in this version; --level none converts", flags.level));
   }
   if (fs::path(flags.out).extension() != ".onnx") {
     throw Error(ErrorKind::kUsage,
@@ -72,7 +73,8 @@ Action add_fuse(CLI::App& app) {
   app.add_option("-o,--output", flags->out, "The model to write; what stands beside MODEL goes beside it")
       ->required()
       ->type_name("OUT.onnx");
-  add_choice(app, "--level", flags->level, {"none", "traditional", "aggressive"}, "How far to fuse; none: convert only")
+  add_choice(app, "--level", flags->level, {"none", "traditional", "aggressive"},
+             "How far to fuse; none: convert only")
       ->capture_default_str();
   return [flags] { return run(*flags); };
 }

@@ -53,14 +53,15 @@ void print_table(const Graph& graph, const Output& output) {
     op_width = std::max(op_width, op_info(node.type).name.size());
     shape_width = std::max(shape_width, to_string(graph.value(node.output).shape).size());
   }
-  output.print("{:>4}  {:<{}}  {:<{}}  {:<{}}  {:>10}  {:>8}\n", "#", "layer", name_width, "op", op_width, "output",
-               shape_width, "parameters", "MACs");
+  output.print("{:>4}  {:<{}}  {:<{}}  {:<{}}  {:>10}  {:>8}\n", "#", "layer", name_width, "op", op_width,
+               "output", shape_width, "parameters", "MACs");
   size_t row = 0;
   for (const NodeId id : graph.order()) {
     const Node& node = graph.node(id);
     const NodeCost cost = node_cost(graph, node);
-    output.print("{:>4}  {:<{}}  {:<{}}  {:<{}}  {:>10}  {:>8}\n", ++row, column(printable(node.name), name_width),
-                 name_width, op_info(node.type).name, op_width, to_string(graph.value(node.output).shape), shape_width,
+    output.print("{:>4}  {:<{}}  {:<{}}  {:<{}}  {:>10}  {:>8}\n", ++row,
+                 column(printable(node.name), name_width), name_width, op_info(node.type).name, op_width,
+                 to_string(graph.value(node.output).shape), shape_width,
                  cost.parameters == 0 ? "" : human_count(static_cast<double>(cost.parameters)),
                  cost.macs == 0 ? "" : human_count(static_cast<double>(cost.macs)));
   }
@@ -128,7 +129,8 @@ int run(const InfoFlags& flags) {
     print_table(graph, flags.output);
     flags.output.print("input       {}\n", values_line(graph, graph.inputs()));
     flags.output.print("output      {}\n", values_line(graph, graph.outputs()));
-    flags.output.print("layers      {} in the file, {} in the graph\n", source_layers(graph), graph.order().size());
+    flags.output.print("layers      {} in the file, {} in the graph\n", source_layers(graph),
+                       graph.order().size());
     flags.output.print("parameters  {}\n", human_count(static_cast<double>(cost.parameters)));
     flags.output.print("MACs        {} nominal, {} effective (taps in the padding not counted)\n",
                        human_count(static_cast<double>(cost.macs)),
@@ -143,7 +145,8 @@ int run(const InfoFlags& flags) {
 Action add_info(CLI::App& app) {
   const auto flags = std::make_shared<InfoFlags>();
   app.add_option("MODEL", flags->model, "The model")->required()->type_name("");
-  auto* kernels = app.add_flag("--kernels", flags->kernels, "The plan instead: each step's kernel, and those refused");
+  auto* kernels =
+      app.add_flag("--kernels", flags->kernels, "The plan instead: each step's kernel, and those refused");
   auto* dot = app.add_flag("--dot", flags->dot, "The graph in Graphviz's language instead");
   auto* text = app.add_flag("--text", flags->text, "The graph in text form instead");
   kernels->excludes(dot)->excludes(text);

@@ -44,8 +44,8 @@ int report(const std::string& message, int code) {
   return code;
 }
 
-/// A descriptor 0, 1 or 2 that the parent closed must not be given to a file that is opened later: text for people
-/// would end up in it. Reading ends at once, writing fails, as with the closed descriptor.
+/// A descriptor 0, 1 or 2 that the parent closed must not be given to a file that is opened later: text for
+/// people would end up in it. Reading ends at once, writing fails, as with the closed descriptor.
 void occupy_standard_descriptors() {
   for (int fd = 0; fd <= 2; ++fd) {
     if (fcntl(fd, F_GETFD) == -1 && errno == EBADF) {
@@ -55,11 +55,13 @@ void occupy_standard_descriptors() {
   }
 }
 
-/// What was printed reached stdout, or the verb failed after all. A reader that went away (xdn info M | head) knows.
+/// What was printed reached stdout, or the verb failed after all. A reader that went away (xdn info M | head)
+/// knows.
 int flush_stdout(int code) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
   if (errno == EPIPE) return code == kDone ? kFailed : code;
-  return report(fmt::format("cannot write to standard output: {}", std::strerror(errno)), code == kDone ? kFailed : code);
+  return report(fmt::format("cannot write to standard output: {}", std::strerror(errno)),
+                code == kDone ? kFailed : code);
 }
 
 std::string verb_names() {
@@ -73,7 +75,8 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", std::string("xdn ") + XDN_VERSION);
   app.require_subcommand(1);
   app.footer(
-      "MODEL is model.onnx or net.prototxt:weights.caffemodel. DATA is a pack, an image folder with one subfolder\n"
+      "MODEL is model.onnx or net.prototxt:weights.caffemodel. DATA is a pack, an image folder with one "
+      "subfolder\n"
       "per class, or a CIFAR-10 binary folder. xdn VERB --help tells more.\n"
       "Exit codes: 0 done, 1 failed, 2 wrong usage or bad input.");
 
@@ -89,9 +92,11 @@ int run(int argc, char** argv) {
 
   if (argc < 2) return report(fmt::format("expected a verb: {}; see xdn --help", verb_names()), kWrongInput);
   const std::string_view first = argv[1];
-  if (!first.starts_with('-') && std::none_of(kVerbs.begin(), kVerbs.end(), [&](const Verb& v) { return first == v.name; })) {
-    return report(fmt::format("'{}' is no verb, expected one of {}; see xdn --help", printable(argv[1]), verb_names()),
-                  kWrongInput);
+  if (!first.starts_with('-') &&
+      std::none_of(kVerbs.begin(), kVerbs.end(), [&](const Verb& v) { return first == v.name; })) {
+    return report(
+        fmt::format("'{}' is no verb, expected one of {}; see xdn --help", printable(argv[1]), verb_names()),
+        kWrongInput);
   }
   try {
     app.parse(argc, argv);
@@ -127,7 +132,8 @@ int guarded(int argc, char** argv) {
 }  // namespace xdn::cli
 
 int main(int argc, char** argv) {
-  // A write to a pipe without a reader then fails with EPIPE, and files half-written are removed on the way out.
+  // A write to a pipe without a reader then fails with EPIPE, and files half-written are removed on the way
+  // out.
   std::signal(SIGPIPE, SIG_IGN);
   xdn::cli::occupy_standard_descriptors();
   return xdn::cli::flush_stdout(xdn::cli::guarded(argc, argv));

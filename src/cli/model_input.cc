@@ -82,14 +82,15 @@ ValueId image_input(const Graph& graph, const Preprocess& preprocess) {
   const ValueId id = graph.inputs()[0];
   const Value& value = graph.value(id);
   if (!preprocess.input.empty() && preprocess.input != value.name) {
-    throw input_error(fmt::format("has the input '{}', but its preprocess file is for '{}'", printable(value.name),
-                                  printable(preprocess.input)));
+    throw input_error(fmt::format("has the input '{}', but its preprocess file is for '{}'",
+                                  printable(value.name), printable(preprocess.input)));
   }
   const bool fixed = value.shape.size() == 4 && std::all_of(value.shape.begin() + 1, value.shape.end(),
                                                             [](int64_t extent) { return extent >= 1; });
   if (!fixed) {
-    throw input_error(fmt::format("has the input '{}' of shape {}, expected an image of known size, [N,c,h,w]",
-                                  printable(value.name), to_string(value.shape)));
+    throw input_error(
+        fmt::format("has the input '{}' of shape {}, expected an image of known size, [N,c,h,w]",
+                    printable(value.name), to_string(value.shape)));
   }
   return id;
 }
@@ -101,14 +102,16 @@ void check_precision(const Graph& graph, const ExecOptions& options) {
     return type == OpType::kQuantizeLinear || type == OpType::kDequantizeLinear;
   };
   if (std::none_of(graph.order().begin(), graph.order().end(), quantized)) {
-    throw input_error("is a float model, --precision int8 expects a quantized one: make it with xdn quantize");
+    throw input_error(
+        "is a float model, --precision int8 expects a quantized one: make it with xdn quantize");
   }
 }
 
 }  // namespace
 
 void add_size_option(CLI::App& app, std::string& size) {
-  app.add_option("--size", size, "Side, or height x width, of the model's images; default: what the model says")
+  app.add_option("--size", size,
+                 "Side, or height x width, of the model's images; default: what the model says")
       ->check(size_check())
       ->type_name("N|HxW")
       ->group("Preprocessing");
@@ -116,7 +119,10 @@ void add_size_option(CLI::App& app, std::string& size) {
 
 void add_resize_options(CLI::App& app, int64_t& resize, int64_t& crop) {
   const auto side = [&](const char* name, int64_t& value, const char* text) {
-    app.add_option(name, value, text)->check(whole_number(1, kMostSide))->type_name("N")->group("Preprocessing");
+    app.add_option(name, value, text)
+        ->check(whole_number(1, kMostSide))
+        ->type_name("N")
+        ->group("Preprocessing");
   };
   side("--resize", resize, "Resize the shorter side to this first");
   side("--crop", crop, "Then cut a square of this side out of the middle");
@@ -141,8 +147,9 @@ void PixelFlags::add_options(CLI::App& app) {
   };
   channels("--mean", mean, "Subtracted, per channel in the model's order");
   channels("--std", std, "Divided by, per channel in the model's order");
-  app.get_option("--mean")->description("Subtracted, per channel in the model's order. Default of all of these: "
-                                        "MODEL.preprocess.json beside the model");
+  app.get_option("--mean")->description(
+      "Subtracted, per channel in the model's order. Default of all of these: "
+      "MODEL.preprocess.json beside the model");
 }
 
 Size parse_size(const std::string& text) {
@@ -186,8 +193,9 @@ ModelInput load_model_input(const std::string& spec, const PixelFlags& flags) {
       size = parse_size(flags.size);
     } else if (model.preprocess.height != 0 &&
                (model.preprocess.height != native.height || model.preprocess.width != native.width)) {
-      throw input_error(fmt::format("takes images of {}x{}, but its preprocess file makes {}x{}", native.height,
-                                    native.width, model.preprocess.height, model.preprocess.width));
+      throw input_error(fmt::format("takes images of {}x{}, but its preprocess file makes {}x{}",
+                                    native.height, native.width, model.preprocess.height,
+                                    model.preprocess.width));
     }
     if (size.height != native.height || size.width != native.width) {
       shape[2] = size.height;
@@ -204,8 +212,9 @@ ModelInput load_model_input(const std::string& spec, const PixelFlags& flags) {
 
 void warn_of_raw_pixels(const ModelInput& model) {
   if (!model.raw_pixels) return;
-  log_warning(fmt::format("no {}.preprocess.json and no --mean, --std, --scale or --color: pixels enter as 0 to 255",
-                          printable(model_stem(model.spec))));
+  log_warning(
+      fmt::format("no {}.preprocess.json and no --mean, --std, --scale or --color: pixels enter as 0 to 255",
+                  printable(model_stem(model.spec))));
 }
 
 Executor make_executor(ModelInput& model, const ExecFlags& flags, bool images_are_bgr, int64_t batch_hint) {

@@ -47,8 +47,8 @@ struct ModelInput {
   PixelMap pixel_map(bool images_are_bgr) const;
 };
 
-/// Loads MODEL and what says how its images are made. Where the flags give a size, the graph is inferred again for
-/// it. Throws an input error naming the model unless it has one image input.
+/// Loads MODEL and what says how its images are made. Where the flags give a size, the graph is inferred
+/// again for it. Throws an input error naming the model unless it has one image input.
 ModelInput load_model_input(const std::string& spec, const PixelFlags& flags);
 
 /// Where nobody said how images become the input, says so: the model hardly was trained on bytes.

@@ -9,8 +9,8 @@
 
 namespace xdn::cli {
 
-/// Where a verb's results go: text for people on stdout, and JSON where --json says. With --json -, JSON has stdout
-/// and the text goes to stderr.
+/// Where a verb's results go: text for people on stdout, and JSON where --json says. With --json -, JSON has
+/// stdout and the text goes to stderr.
 class Output {
  public:
   /// Adds --json FILE|-.
@@ -30,7 +30,8 @@ class Output {
   std::string json_path_;
 };
 
-/// An input error naming the path unless a regular file can be created or replaced there; called before long work.
+/// An input error naming the path unless a regular file can be created or replaced there; called before long
+/// work.
 void check_output(const std::string& path);
 
 /// "83.4 M", "1.71 G", "512": three significant digits at a power of 1000.

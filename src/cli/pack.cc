@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -40,8 +41,20 @@ DatasetOptions dataset_options(const PackFlags& flags) {
   return options;
 }
 
+void check_target(const std::string& dir) {
+  namespace fs = std::filesystem;
+  fs::path wanted(dir);
+  if (!wanted.has_filename()) wanted = wanted.parent_path();  // "out/"
+  const fs::path parent = wanted.has_parent_path() ? wanted.parent_path() : ".";
+  std::error_code ignored;
+  if (!fs::is_directory(parent, ignored)) {
+    throw input_error("cannot write: the folder it would stand in does not exist").in_file(dir);
+  }
+}
+
 int run(const PackFlags& flags) {
   flags.output.check();
+  check_target(flags.out);
   std::optional<int64_t> first;
   if (!flags.split.empty()) first = parse_pack_split(flags.split);
   const Stopwatch watch;
@@ -90,11 +103,14 @@ int run(const PackFlags& flags) {
 
 Action add_pack(CLI::App& app) {
   const auto flags = std::make_shared<PackFlags>();
-  app.add_option("DATA", flags->data, "Image folder, CIFAR-10 binary folder, or pack")->required()->type_name("");
+  app.add_option("DATA", flags->data, "Image folder, CIFAR-10 binary folder, or pack")
+      ->required()
+      ->type_name("");
   app.add_option("-o,--output", flags->out, "The pack to write, a folder; a pack of that name is replaced")
       ->required()
       ->type_name("DIR");
-  app.add_option("--split", flags->split, "Two packs: DIR-first with the first N images of each class, DIR-rest")
+  app.add_option("--split", flags->split,
+                 "Two packs: DIR-first with the first N images of each class, DIR-rest")
       ->type_name("first:N/rest");
   app.add_option("--workers", flags->workers, "Decoding threads; default: one per processor")
       ->check(whole_number(1, kMostWorkers))

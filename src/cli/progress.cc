@@ -27,8 +27,9 @@ std::string progress_line(const std::string& label, int64_t done, int64_t total,
   if (total <= 0) return fmt::format("{}  {}", label, done);
   const double ratio = std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0);
   const auto filled = static_cast<size_t>(ratio * kBarWidth);
-  std::string line = fmt::format("{}  [{}{}] {:3.0f} %  {}/{}", label, std::string(filled, '#'),
-                                 std::string(static_cast<size_t>(kBarWidth) - filled, ' '), ratio * 100, done, total);
+  std::string line =
+      fmt::format("{}  [{}{}] {:3.0f} %  {}/{}", label, std::string(filled, '#'),
+                  std::string(static_cast<size_t>(kBarWidth) - filled, ' '), ratio * 100, done, total);
   if (done > 0) line += fmt::format("  {} left", time_left(seconds * (1 - ratio) / ratio));
   return line;
 }

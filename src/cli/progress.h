@@ -9,8 +9,8 @@
 
 namespace xdn::cli {
 
-/// A progress line on stderr: drawn after the first second and at most ten times a second, with the time left, and
-/// erased at the end. Draws nothing where stderr is no terminal.
+/// A progress line on stderr: drawn after the first second and at most ten times a second, with the time
+/// left, and erased at the end. Draws nothing where stderr is no terminal.
 class Progress {
  public:
   Progress(std::string label, int64_t total);

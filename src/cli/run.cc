@@ -17,7 +17,7 @@
 namespace xdn::cli {
 namespace {
 
-constexpr int64_t kChunk = 64;                              ///< images decoded before they are classified
+constexpr int64_t kChunk = 64;  ///< images decoded before they are classified
 constexpr size_t kMostClassBytes = size_t{16} << 20;
 
 struct RunFlags {
@@ -74,7 +74,8 @@ std::vector<Answer> answers_of(std::span<const float> logits, int64_t top) {
   return answers;
 }
 
-std::vector<std::vector<Answer>> classify(Executor& executor, const RunFlags& flags, const Geometry& geometry) {
+std::vector<std::vector<Answer>> classify(Executor& executor, const RunFlags& flags,
+                                          const Geometry& geometry) {
   const auto n = static_cast<int64_t>(flags.images.size());
   const auto outputs = static_cast<size_t>(executor.output_size());
   std::vector<std::vector<Answer>> all;
@@ -82,7 +83,8 @@ std::vector<std::vector<Answer>> classify(Executor& executor, const RunFlags& fl
   for (int64_t first = 0; first < n; first += kChunk) {
     const int64_t count = std::min(kChunk, n - first);
     std::vector<uint8_t> bytes;
-    for (int64_t i = 0; i < count; ++i) append_image(flags.images[static_cast<size_t>(first + i)], geometry, bytes);
+    for (int64_t i = 0; i < count; ++i)
+      append_image(flags.images[static_cast<size_t>(first + i)], geometry, bytes);
     std::vector<float> logits(static_cast<size_t>(count) * outputs);
     executor.run_u8({.data = bytes.data(), .fill = {}}, count, logits.data(), &progress.done());
     for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
@@ -134,8 +136,9 @@ int run(const RunFlags& flags) {
 Action add_run(CLI::App& app) {
   const auto flags = std::make_shared<RunFlags>();
   app.add_option("MODEL", flags->model, "The model")->required()->type_name("");
-  app.add_option("IMAGE", flags->images, "JPEG or PNG files")->required()->type_name("...");
-  app.add_option("--classes", flags->classes, "Class names, one per line; default: those of MODEL.preprocess.json")
+  app.add_option("IMAGE", flags->images, "JPEG or PNG files")->required()->type_name("FILE");
+  app.add_option("--classes", flags->classes,
+                 "Class names, one per line; default: those of MODEL.preprocess.json")
       ->type_name("FILE");
   app.add_option("--top", flags->top, "How many classes to name")
       ->check(whole_number(1))

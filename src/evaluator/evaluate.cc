@@ -12,9 +12,11 @@
 namespace xdn {
 namespace {
 
-constexpr int64_t kMostLogitBytes = int64_t{256} << 20;  ///< of one run, where the caller leaves the batch open
+constexpr int64_t kMostLogitBytes = int64_t{256}
+                                    << 20;  ///< of one run, where the caller leaves the batch open
 
-/// Calls fill on the workers and keeps its first exception: tiles after it come out black, without more reading.
+/// Calls fill on the workers and keeps its first exception: tiles after it come out black, without more
+/// reading.
 class GuardedFill {
  public:
   GuardedFill(const ImageSource& images, int64_t image_bytes) : images_(images), image_bytes_(image_bytes) {}
@@ -74,7 +76,9 @@ Evaluation evaluate(Executor& executor, const ImageSource& images, std::span<con
     if (images.data != nullptr) {
       part.data = images.data + first * image_bytes;
     } else {
-      part.fill = [&](int64_t at, int64_t images_of_tile, uint8_t* dst) { fill(first + at, images_of_tile, dst); };
+      part.fill = [&](int64_t at, int64_t images_of_tile, uint8_t* dst) {
+        fill(first + at, images_of_tile, dst);
+      };
     }
     executor.run_u8(part, count, logits.data(), options.done);
     fill.rethrow();

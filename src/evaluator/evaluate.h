@@ -11,7 +11,7 @@
 namespace xdn {
 
 struct EvaluateOptions {
-  int64_t batch = 0;                     ///< images handed to the executor at once; 0: as many as memory suits
+  int64_t batch = 0;  ///< images handed to the executor at once; 0: as many as memory suits
   bool keep_predictions = false;
   std::atomic<int64_t>* done = nullptr;  ///< counts finished images
 };
@@ -25,8 +25,8 @@ struct Evaluation {
 /// Throws an input error unless every label is an index of one of `outputs` logits.
 void check_labels(std::span<const int64_t> labels, int64_t outputs);
 
-/// Classifies labels.size() images of image_bytes each. What images.fill throws on a worker is thrown here, after the
-/// workers have come to rest.
+/// Classifies labels.size() images of image_bytes each. What images.fill throws on a worker is thrown here,
+/// after the workers have come to rest.
 Evaluation evaluate(Executor& executor, const ImageSource& images, std::span<const int64_t> labels,
                     int64_t image_bytes, const EvaluateOptions& options);
 
@@ -34,8 +34,8 @@ struct WarmUp {
   int64_t images = 0;
   double seconds = 0;
 };
-/// Runs a tile per worker, but at most most_images (and at least one), on black images: caches and pages are warm
-/// when the first timed run comes, and its pace is known.
+/// Runs a tile per worker, but at most most_images (and at least one), on black images: caches and pages are
+/// warm when the first timed run comes, and its pace is known.
 WarmUp warm_up(Executor& executor, int64_t image_bytes, int64_t most_images);
 
 }  // namespace xdn

@@ -32,7 +32,8 @@ Error unknown_form(const std::string& spec) {
 Graph load_model(const std::string& spec, const ImportOptions& options) {
   if (const auto caffe = parse_caffe_spec(spec)) {
     if (caffe->caffemodel.empty()) {
-      throw input_error("expected the weights after the colon: net.prototxt:weights.caffemodel").in_file(spec);
+      throw input_error("expected the weights after the colon: net.prototxt:weights.caffemodel")
+          .in_file(spec);
     }
     return import_caffe(caffe->prototxt, caffe->caffemodel);
   }

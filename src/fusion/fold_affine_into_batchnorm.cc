@@ -8,7 +8,7 @@ namespace {
 
 bool fold(Graph& graph, NodeId batchnorm, const Affine& affine) {
   const Node& node = graph.node(batchnorm);
-  for (size_t i : {1, 2}) {
+  for (const size_t i : {size_t{1}, size_t{2}}) {
     if (!graph.is_constant(node.input(i)) || !is_foldable_type(graph.value(node.input(i)).dtype))
       return false;
   }

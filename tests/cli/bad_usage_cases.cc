@@ -8,7 +8,9 @@ namespace {
 
 using Command = std::vector<std::string>;
 
-void write_pack_of(const std::string& folder, const std::string& pack) { write_pack(*open_dataset(folder), pack); }
+void write_pack_of(const std::string& folder, const std::string& pack) {
+  write_pack(*open_dataset(folder), pack);
+}
 
 /// A model, an image and an image folder that fit each other.
 struct GoodFiles {
@@ -78,11 +80,12 @@ std::vector<BadCase> options() {
       run_with("json_over_a_folder", {"--json", "images"}, "images: is a folder"),
       run_with("json_over_a_device", {"--json", "/dev/null"}, "/dev/null: is not a regular file"),
       run_with("classes_missing", {"--classes", "absent.txt"}, "absent\\.txt: .*No such file"),
-      eval_with("predictions_into_a_missing_folder", {"--predictions", "nowhere/p.csv"}, "nowhere/p\\.csv: .*folder"),
+      eval_with("predictions_into_a_missing_folder", {"--predictions", "nowhere/p.csv"},
+                "nowhere/p\\.csv: .*folder"),
       eval_with("limit_zero", {"--limit", "0"}, "--limit: expected a whole number"),
       eval_with("batch_negative", {"--batch", "-5"}, "--batch: expected a whole number"),
       pack_with("pack_without_output", {}, "--output is required"),
-      pack_with("pack_into_a_missing_folder", {"-o", "nowhere/out"}, "nowhere"),
+      pack_with("pack_into_a_missing_folder", {"-o", "nowhere/out"}, "nowhere/out: .*folder"),
       pack_with("pack_split_malformed", {"-o", "out", "--split", "first"}, "first:N/rest"),
       pack_with("pack_split_leaves_nothing", {"-o", "out", "--split", "first:2/rest"}, ""),
       pack_with("pack_crop_beyond_the_image", {"-o", "out", "--crop", "9"}, "images/blue/0\\.png: "),
@@ -156,7 +159,8 @@ std::vector<BadCase> combinations() {
            onnx::GraphProto& graph = *m.mutable_graph();
            graph.mutable_node()->DeleteSubrange(0, 4);
            graph.mutable_node(0)->set_input(0, "image");
-           auto& dims = *graph.mutable_input(0)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim();
+           auto& dims =
+               *graph.mutable_input(0)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim();
            dims.DeleteSubrange(2, 2);
          });
          return {"run", good.model, good.image};
@@ -197,7 +201,8 @@ std::vector<BadCase> fusing() {
       fuse("fuse_level_traditional", {"-o", "out.onnx", "--level", "traditional"},
            "not available in this version; --level none converts"),
       fuse("fuse_level_unknown", {"-o", "out.onnx", "--level", "deep"}, "--level: expected one of none"),
-      fuse("fuse_into_a_missing_folder", {"-o", "nowhere/out.onnx", "--level", "none"}, "nowhere/out\\.onnx: .*folder"),
+      fuse("fuse_into_a_missing_folder", {"-o", "nowhere/out.onnx", "--level", "none"},
+           "nowhere/out\\.onnx: .*folder"),
       fuse("fuse_over_its_input", {"-o", "net.onnx", "--level", "none"}, "net\\.onnx: is the model itself"),
       fuse("fuse_to_caffe", {"-o", "out.prototxt:out.caffemodel", "--level", "none"}, "\\.onnx"),
       fuse("fuse_over_a_folder", {"-o", "images", "--level", "none"}, "images"),
@@ -209,7 +214,8 @@ std::vector<BadCase> fusing() {
 
 std::vector<BadCase> bad_usage_cases() {
   std::vector<BadCase> all;
-  for (const auto& part : {options(), combinations(), fusing()}) all.insert(all.end(), part.begin(), part.end());
+  for (const auto& part : {options(), combinations(), fusing()})
+    all.insert(all.end(), part.begin(), part.end());
   return all;
 }
 

@@ -128,7 +128,9 @@ std::string color_prototxt(int side) {
   const std::string s = std::to_string(side);
   return "name: \"colors\"\n"
          "layer { name: \"data\" type: \"Input\" top: \"data\"\n"
-         "  input_param { shape { dim: 1 dim: 3 dim: " + s + " dim: " + s + " } } }\n"
+         "  input_param { shape { dim: 1 dim: 3 dim: " +
+         s + " dim: " + s +
+         " } } }\n"
          "layer { name: \"conv\" type: \"Convolution\" bottom: \"data\" top: \"conv\"\n"
          "  convolution_param { num_output: 3 bias_term: false pad: 1 kernel_size: 3 stride: 1 } }\n"
          "layer { name: \"relu\" type: \"ReLU\" bottom: \"conv\" top: \"conv\" }\n"
@@ -174,8 +176,10 @@ void replace(std::string& text, const std::string& from, const std::string& to) 
 
 std::string color_preprocess(int side) {
   const std::string s = std::to_string(side);
-  return "{\"color\": \"RGB\", \"scale\": 0.00392156862745098, \"mean\": [0.5, 0.5, 0.5], \"std\": [0.25, 0.25, 0.25], "
-         "\"size\": [" + s + ", " + s + "], \"classes\": [\"blue\", \"green\", \"red\"]}";
+  return "{\"color\": \"RGB\", \"scale\": 0.00392156862745098, \"mean\": [0.5, 0.5, 0.5], \"std\": [0.25, "
+         "0.25, 0.25], "
+         "\"size\": [" +
+         s + ", " + s + "], \"classes\": [\"blue\", \"green\", \"red\"]}";
 }
 
 }  // namespace xdn::testing

@@ -8,11 +8,13 @@
 
 namespace xdn::testing {
 
-/// A network that knows colours: conv 3x3 (identity in its centre tap), ReLU, global average pool, a layer to three
-/// logits in the order blue, green, red. Images are side x side; layers "conv", "relu", "pool", "flatten", "fc".
+/// A network that knows colours: conv 3x3 (identity in its centre tap), ReLU, global average pool, a layer to
+/// three logits in the order blue, green, red. Images are side x side; layers "conv", "relu", "pool",
+/// "flatten", "fc".
 onnx::ModelProto color_onnx(int side = 8);
 /// Writes it, after `edit`, to dir/net.onnx; returns that path.
-std::string write_onnx(const std::string& dir, const std::function<void(onnx::ModelProto&)>& edit = {}, int side = 8);
+std::string write_onnx(const std::string& dir, const std::function<void(onnx::ModelProto&)>& edit = {},
+                       int side = 8);
 /// The node of that name.
 onnx::NodeProto& node_named(onnx::ModelProto& model, const std::string& name);
 onnx::TensorProto& initializer_named(onnx::ModelProto& model, const std::string& name);

@@ -53,8 +53,7 @@ TEST_F(OutputOf, NamesThatAreNotUtf8) {
 }
 
 TEST_F(OutputOf, ClosedStdoutFailsAndSparesTheFiles) {
-  const Finished finished =
-      run_xdn({"info", model_, "--json", dir_ / "info.json"}, {.close_stdout = true});
+  const Finished finished = run_xdn({"info", model_, "--json", dir_ / "info.json"}, {.close_stdout = true});
   EXPECT_EQ(finished.code, 1);
   EXPECT_EQ(finished.signal, 0);
   EXPECT_THAT(finished.err, HasSubstr("cannot write to standard output"));

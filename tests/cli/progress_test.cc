@@ -9,7 +9,8 @@ TEST(ProgressLine, ShowsShareAndTimeLeft) {
   EXPECT_EQ(progress_line("eval", 500, 1000, 3),
             "eval  [###############               ]  50 %  500/1000  3 s left");
   EXPECT_EQ(progress_line("eval", 0, 10, 1), "eval  [                              ]   0 %  0/10");
-  EXPECT_EQ(progress_line("eval", 10, 10, 1), "eval  [##############################] 100 %  10/10  0 s left");
+  EXPECT_EQ(progress_line("eval", 10, 10, 1),
+            "eval  [##############################] 100 %  10/10  0 s left");
 }
 
 TEST(ProgressLine, SpellsLongTimes) {

@@ -6,16 +6,16 @@
 namespace xdn::testing {
 
 struct Finished {
-  int code = -1;    ///< exit code, or -1 where a signal ended it
+  int code = -1;  ///< exit code, or -1 where a signal ended it
   int signal = 0;
   std::string out, err;
 };
 
 struct RunOptions {
-  std::string cwd = {};            ///< empty: here
-  bool close_stdout = false;  ///< start without descriptor 1
-  bool reader_gone = false;   ///< stdout is a pipe that nobody reads any more
-  std::string stdout_path = {};    ///< stdout goes to this file instead
+  std::string cwd = {};          ///< empty: here
+  bool close_stdout = false;     ///< start without descriptor 1
+  bool reader_gone = false;      ///< stdout is a pipe that nobody reads any more
+  std::string stdout_path = {};  ///< stdout goes to this file instead
 };
 
 /// Runs the built xdn and waits for it; after two minutes it is killed.

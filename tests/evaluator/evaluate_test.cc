@@ -18,7 +18,8 @@ Graph mean_color_graph(float weight = 1) {
   graph.name = "mean-color";
   const ValueId x = graph.add_input("x", DType::kF32, {kBatch, kChannels, kSide, kSide});
   const NodeId pool = graph.add_node(OpType::kGlobalAveragePool, NoAttrs{}, "pool", {x}, "pooled");
-  const NodeId flat = graph.add_node(OpType::kFlatten, FlattenAttrs{}, "flat", {graph.output_of(pool)}, "flat");
+  const NodeId flat =
+      graph.add_node(OpType::kFlatten, FlattenAttrs{}, "flat", {graph.output_of(pool)}, "flat");
   std::vector<float> identity(9, 0.0f);
   for (size_t i = 0; i < 3; ++i) identity[i * 4] = weight;
   const ValueId w = graph.add_constant("w", Tensor::of({3, 3}, identity));
@@ -39,7 +40,8 @@ Executor make_executor(float weight = 1) {
 std::vector<uint8_t> pure_colors(int64_t n) {
   std::vector<uint8_t> bytes(static_cast<size_t>(n * kImageBytes));
   for (int64_t i = 0; i < n; ++i) {
-    for (int64_t p = 0; p < kSide * kSide; ++p) bytes[static_cast<size_t>((i * kSide * kSide + p) * 3 + i % 3)] = 200;
+    for (int64_t p = 0; p < kSide * kSide; ++p)
+      bytes[static_cast<size_t>((i * kSide * kSide + p) * 3 + i % 3)] = 200;
   }
   return bytes;
 }
@@ -104,8 +106,8 @@ TEST(Evaluate, NanCountsAsWrong) {
   const std::vector<uint8_t> bytes = pure_colors(3);
   const std::vector<int64_t> labels{0, 1, 2};
   Executor executor = make_executor(std::numeric_limits<float>::quiet_NaN());
-  const Evaluation result = evaluate(executor, {.data = bytes.data(), .fill = {}}, labels, kImageBytes,
-                                     {.keep_predictions = true});
+  const Evaluation result =
+      evaluate(executor, {.data = bytes.data(), .fill = {}}, labels, kImageBytes, {.keep_predictions = true});
   EXPECT_EQ(result.accuracy.correct(), 0);
   EXPECT_EQ(result.predictions, (std::vector<int64_t>{-1, -1, -1}));
 }

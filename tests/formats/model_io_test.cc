@@ -38,7 +38,8 @@ TEST(ModelIo, OnnxByItsName) {
 
 TEST(ModelIo, OtherNamesAreExplained) {
   const std::string expected = "expected model.onnx or net.prototxt:weights.caffemodel";
-  for (const char* spec : {"", "net", "net.prototxt", "net.caffemodel", "net.onnx.txt", "net.txt:weights.caffemodel"}) {
+  for (const char* spec :
+       {"", "net", "net.prototxt", "net.caffemodel", "net.onnx.txt", "net.txt:weights.caffemodel"}) {
     EXPECT_THAT(load_error(spec), HasSubstr(expected)) << spec;
   }
   EXPECT_THAT(load_error("net.prototxt:"), HasSubstr("expected the weights after the colon"));

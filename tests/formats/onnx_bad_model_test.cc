@@ -21,15 +21,22 @@ OnnxModel sample() {
   m.initializer("fc", floats({4, 5})).initializer("idx", ints({0})).initializer("-1", ints({-1}));
   m.initializer("starts", ints({0, 1})).initializer("ends", ints({7, 7})).initializer("axes", ints({2, 3}));
   m.initializer("scale", Tensor::scalar(0.5f)).initializer("pads", ints({0, 0, 1, 1, 0, 0, 1, 1}));
-  m.node("Conv", {"x", "w", "b"}, {"c"}, {attr("pads", Dims{1, 1, 1, 1}), attr("strides", Dims{1, 1}), attr("group", 1)});
+  m.node("Conv", {"x", "w", "b"}, {"c"},
+         {attr("pads", Dims{1, 1, 1, 1}), attr("strides", Dims{1, 1}), attr("group", 1)});
   m.node("BatchNormalization", {"c", "b", "b", "b", "b"}, {"n"}, {attr("epsilon", 0.5f)});
-  m.node("Slice", {"n", "starts", "ends", "axes"}, {"s"}).node("Pad", {"s", "pads"}, {"p"}, {attr("mode", "edge")});
-  m.node("MaxPool", {"p"}, {"m"}, {attr("kernel_shape", Dims{2, 2}), attr("auto_pad", "SAME_LOWER"), attr("ceil_mode", 1)});
-  m.node("QuantizeLinear", {"m", "scale"}, {"q"}, {attr("axis", 1)}).node("DequantizeLinear", {"q", "scale"}, {"d"});
-  m.node("GlobalAveragePool", {"d"}, {"g"}).node("Shape", {"g"}, {"sh"}).node("Gather", {"sh", "idx"}, {"n0"});
+  m.node("Slice", {"n", "starts", "ends", "axes"}, {"s"})
+      .node("Pad", {"s", "pads"}, {"p"}, {attr("mode", "edge")});
+  m.node("MaxPool", {"p"}, {"m"},
+         {attr("kernel_shape", Dims{2, 2}), attr("auto_pad", "SAME_LOWER"), attr("ceil_mode", 1)});
+  m.node("QuantizeLinear", {"m", "scale"}, {"q"}, {attr("axis", 1)})
+      .node("DequantizeLinear", {"q", "scale"}, {"d"});
+  m.node("GlobalAveragePool", {"d"}, {"g"})
+      .node("Shape", {"g"}, {"sh"})
+      .node("Gather", {"sh", "idx"}, {"n0"});
   m.node("Concat", {"n0", "-1"}, {"t"}, {attr("axis", 0)}).node("Reshape", {"g", "t"}, {"f"});
   m.node("Gemm", {"f", "fc"}, {"y"}).node("Split", {"f"}, {"f0", "f1"}, {attr("axis", 1)});
-  m.node("Transpose", {"d"}, {"tr"}, {attr("perm", Dims{0, 2, 3, 1})}).node("Concat", {"f0", "f1"}, {"z"}, {attr("axis", 1)});
+  m.node("Transpose", {"d"}, {"tr"}, {attr("perm", Dims{0, 2, 3, 1})})
+      .node("Concat", {"f0", "f1"}, {"z"}, {attr("axis", 1)});
   return m;
 }
 
@@ -79,7 +86,8 @@ TEST(OnnxBadModel, BitFlips) {
 
 /// Numbers of the file replaced by extreme ones, which flips of single bits rarely make.
 TEST(OnnxBadModel, ExtremeNumbers) {
-  const int64_t extremes[] = {0, 1, -1, 2, 17, 1 << 20, int64_t{1} << 31, int64_t{1} << 40, INT64_MAX, INT64_MIN};
+  const int64_t extremes[] = {0,         1,        -1, 2, 17, 1 << 20, int64_t{1} << 31, int64_t{1} << 40,
+                              INT64_MAX, INT64_MIN};
   const TempDir dir;
   const std::string path = dir / "extreme.onnx";
   for (unsigned seed = 0; seed < 600; ++seed) {
@@ -156,13 +164,17 @@ const Case kCases[] = {
      "layer 'node of c': operator 'Foo' (domain '') is not supported"},
     {"CustomDomain", [](OnnxModel& m) { graph_of(m).mutable_node(0)->set_domain("com.example"); },
      "operator 'Conv' (domain 'com.example') is not supported"},
-    {"NewOpset", [](OnnxModel& m) { m.proto.mutable_opset_import(0)->set_version(22); }, "has opset 22, expected at most 21"},
+    {"NewOpset", [](OnnxModel& m) { m.proto.mutable_opset_import(0)->set_version(22); },
+     "has opset 22, expected at most 21"},
     {"NoOpset", [](OnnxModel& m) { m.proto.clear_opset_import(); }, "names no operator set"},
-    {"NegativeOpset", [](OnnxModel& m) { m.proto.mutable_opset_import(0)->set_version(-3); }, "names no operator set"},
+    {"NegativeOpset", [](OnnxModel& m) { m.proto.mutable_opset_import(0)->set_version(-3); },
+     "names no operator set"},
     {"NoIrVersion", [](OnnxModel& m) { m.proto.clear_ir_version(); }, "is not an ONNX model"},
     {"NoOutputs", [](OnnxModel& m) { graph_of(m).clear_output(); }, "no outputs"},
-    {"UnknownOutput", [](OnnxModel& m) { graph_of(m).mutable_output(0)->set_name("q9"); }, "output 'q9' is computed by no node"},
-    {"OutputTwice", [](OnnxModel& m) { graph_of(m).mutable_output(1)->set_name("y"); }, "output 'y' is declared twice"},
+    {"UnknownOutput", [](OnnxModel& m) { graph_of(m).mutable_output(0)->set_name("q9"); },
+     "output 'q9' is computed by no node"},
+    {"OutputTwice", [](OnnxModel& m) { graph_of(m).mutable_output(1)->set_name("y"); },
+     "output 'y' is declared twice"},
     {"Functions", [](OnnxModel& m) { m.proto.add_functions()->set_name("f"); }, "functions"},
     {"SparseInitializer", [](OnnxModel& m) { graph_of(m).add_sparse_initializer(); }, "sparse initializers"},
     {"MissingInput", [](OnnxModel& m) { graph_of(m).mutable_node(0)->set_input(1, "w9"); },
@@ -172,33 +184,70 @@ const Case kCases[] = {
     {"SelfLoop", [](OnnxModel& m) { graph_of(m).mutable_node(0)->set_input(0, "c"); }, "used before"},
     {"DefinedTwice", [](OnnxModel& m) { graph_of(m).mutable_node(1)->set_output(0, "c"); },
      "layer 'node of n': value 'c' is defined twice"},
-    {"OverwritesInput", [](OnnxModel& m) { graph_of(m).mutable_node(0)->set_output(0, "x"); }, "value 'x' is defined twice"},
-    {"OverwritesInitializer", [](OnnxModel& m) { graph_of(m).mutable_node(0)->set_output(0, "w"); }, "value 'w' is defined twice"},
-    {"InitializerTwice", [](OnnxModel& m) { graph_of(m).mutable_initializer(1)->set_name("w"); }, "initializer 'w' is given twice"},
+    {"OverwritesInput", [](OnnxModel& m) { graph_of(m).mutable_node(0)->set_output(0, "x"); },
+     "value 'x' is defined twice"},
+    {"OverwritesInitializer", [](OnnxModel& m) { graph_of(m).mutable_node(0)->set_output(0, "w"); },
+     "value 'w' is defined twice"},
+    {"InitializerTwice", [](OnnxModel& m) { graph_of(m).mutable_initializer(1)->set_name("w"); },
+     "initializer 'w' is given twice"},
     {"InputTwice", [](OnnxModel& m) { m.input("x", {1}); }, "input 'x' is declared twice"},
     {"UnnamedInput", [](OnnxModel& m) { m.input("", {1}); }, "an input has no name"},
-    {"NegativeExtent", [](OnnxModel& m) { m.input("u", {2, 3}); graph_of(m).mutable_input(1)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(1)->set_dim_value(-3); },
+    {"NegativeExtent",
+     [](OnnxModel& m) {
+       m.input("u", {2, 3});
+       graph_of(m)
+           .mutable_input(1)
+           ->mutable_type()
+           ->mutable_tensor_type()
+           ->mutable_shape()
+           ->mutable_dim(1)
+           ->set_dim_value(-3);
+     },
      "input 'u' has the negative extent -3"},
-    {"HugeInput", [](OnnxModel& m) { m.input("u", {INT64_MAX, INT64_MAX}); }, "larger"},
+    {"HugeInput",
+     [](OnnxModel& m) {
+       m.input("u", {INT64_MAX, INT64_MAX});
+     },
+     "larger"},
     {"ManyDimensions", [](OnnxModel& m) { m.input("u", Dims(40, 1)); }, "more than 16 dimensions"},
-    {"NoShape", [](OnnxModel& m) { m.input("u", {}); graph_of(m).mutable_input(1)->mutable_type()->mutable_tensor_type()->clear_shape(); },
+    {"NoShape",
+     [](OnnxModel& m) {
+       m.input("u", {});
+       graph_of(m).mutable_input(1)->mutable_type()->mutable_tensor_type()->clear_shape();
+     },
      "input 'u' has no shape"},
-    {"StringInput", [](OnnxModel& m) { m.input("u", {1}, onnx::TensorProto::STRING); }, "input 'u' has element type string"},
-    {"SequenceInput", [](OnnxModel& m) { m.input("u", {1}); graph_of(m).mutable_input(1)->mutable_type()->mutable_sequence_type(); },
+    {"StringInput", [](OnnxModel& m) { m.input("u", {1}, onnx::TensorProto::STRING); },
+     "input 'u' has element type string"},
+    {"SequenceInput",
+     [](OnnxModel& m) {
+       m.input("u", {1});
+       graph_of(m).mutable_input(1)->mutable_type()->mutable_sequence_type();
+     },
      "input 'u' is not a tensor"},
-    {"WrongWeights", [](OnnxModel& m) { graph_of(m).mutable_initializer(0)->set_dims(1, 9); graph_of(m).mutable_initializer(0)->set_dims(2, 1); },
+    {"WrongWeights",
+     [](OnnxModel& m) {
+       graph_of(m).mutable_initializer(0)->set_dims(1, 9);
+       graph_of(m).mutable_initializer(0)->set_dims(2, 1);
+     },
      "layer 'node of c'"},
     {"ShortWeights", [](OnnxModel& m) { graph_of(m).mutable_initializer(0)->mutable_raw_data()->resize(11); },
      "tensor 'w': holds 11 bytes, expected 432"},
-    {"NegativeWeights", [](OnnxModel& m) { graph_of(m).mutable_initializer(0)->set_dims(0, -4); }, "negative extent"},
+    {"NegativeWeights", [](OnnxModel& m) { graph_of(m).mutable_initializer(0)->set_dims(0, -4); },
+     "negative extent"},
     {"ZeroStride", [](OnnxModel& m) { graph_of(m).mutable_node(0)->mutable_attribute(1)->set_ints(0, 0); },
      "layer 'node of c': attribute 'strides' holds 0"},
     {"ZeroGroup", [](OnnxModel& m) { graph_of(m).mutable_node(0)->mutable_attribute(2)->set_i(0); }, "group"},
     {"NoNodeOutput", [](OnnxModel& m) { graph_of(m).mutable_node(0)->clear_output(); }, "has no outputs"},
-    {"UnnamedNodeOutput", [](OnnxModel& m) { graph_of(m).mutable_node(0)->set_output(0, ""); }, "has no name"},
-    {"TooFewInputs", [](OnnxModel& m) { graph_of(m).mutable_node(0)->mutable_input()->RemoveLast(); graph_of(m).mutable_node(0)->mutable_input()->RemoveLast(); },
+    {"UnnamedNodeOutput", [](OnnxModel& m) { graph_of(m).mutable_node(0)->set_output(0, ""); },
+     "has no name"},
+    {"TooFewInputs",
+     [](OnnxModel& m) {
+       graph_of(m).mutable_node(0)->mutable_input()->RemoveLast();
+       graph_of(m).mutable_node(0)->mutable_input()->RemoveLast();
+     },
      "input 1 (W) is missing"},
-    {"FunctionAttribute", [](OnnxModel& m) { graph_of(m).mutable_node(0)->mutable_attribute(0)->set_ref_attr_name("a"); },
+    {"FunctionAttribute",
+     [](OnnxModel& m) { graph_of(m).mutable_node(0)->mutable_attribute(0)->set_ref_attr_name("a"); },
      "refers to a function's attribute"},
 };
 

@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 class ExternalData : public ::testing::Test {
  protected:
   ExternalData() {
-    for (float value = 0; value < 8; ++value) bytes_.append(reinterpret_cast<const char*>(&value), sizeof(value));
+    for (float value = 0; value < 8; ++value)
+      bytes_.append(reinterpret_cast<const char*>(&value), sizeof(value));
     fs::create_directories(dir_.path() / "model" / "sub");
     write_file(dir_ / "outside.bin", bytes_);
     write_file(dir_ / "model/weights.bin", bytes_);
@@ -64,7 +65,8 @@ class ExternalData : public ::testing::Test {
 TEST_F(ExternalData, IsReadAtItsOffset) {
   const Graph whole = load({{"location", "weights.bin"}});
   EXPECT_EQ(value_of(whole, "w").constant->as_double(3), 3.0);
-  const Graph part = load({{"location", "sub/weights.bin"}, {"offset", "16"}, {"length", "16"}, {"checksum", "ignored"}});
+  const Graph part =
+      load({{"location", "sub/weights.bin"}, {"offset", "16"}, {"length", "16"}, {"checksum", "ignored"}});
   EXPECT_EQ(value_of(part, "w").constant->as_double(0), 4.0);
   EXPECT_EQ(value_of(part, "w").constant->as_double(3), 7.0);
   const Graph dotted = load({{"location", "./sub//weights.bin"}});
@@ -75,7 +77,8 @@ TEST_F(ExternalData, CannotLeaveTheFolder) {
   EXPECT_THAT(error({{"location", "../outside.bin"}}), HasSubstr("leaves the model's folder"));
   EXPECT_THAT(error({{"location", "sub/../../outside.bin"}}), HasSubstr("leaves the model's folder"));
   EXPECT_THAT(error({{"location", dir_ / "outside.bin"}}), HasSubstr("absolute path"));
-  EXPECT_THAT(error({{"location", "/etc/passwd"}}), HasSubstr("layer 'node of y': tensor 'w': external data '/etc/passwd'"));
+  EXPECT_THAT(error({{"location", "/etc/passwd"}}),
+              HasSubstr("layer 'node of y': tensor 'w': external data '/etc/passwd'"));
   EXPECT_THAT(error({{"location", "link.bin"}}), HasSubstr("symbolic link"));
   EXPECT_THAT(error({{"location", "inner.bin"}}), HasSubstr("symbolic link"));
   EXPECT_THAT(error({{"location", "linked/outside.bin"}}), HasSubstr("symbolic link"));
@@ -94,8 +97,10 @@ TEST_F(ExternalData, IsARegularFile) {
 }
 
 TEST_F(ExternalData, SizesAreChecked) {
-  EXPECT_THAT(error({{"location", "weights.bin"}, {"offset", "20"}}), HasSubstr("has 32 bytes, expected 16 at offset 20"));
-  EXPECT_THAT(error({{"location", "weights.bin"}, {"offset", "9223372036854775807"}}), HasSubstr("has 32 bytes"));
+  EXPECT_THAT(error({{"location", "weights.bin"}, {"offset", "20"}}),
+              HasSubstr("has 32 bytes, expected 16 at offset 20"));
+  EXPECT_THAT(error({{"location", "weights.bin"}, {"offset", "9223372036854775807"}}),
+              HasSubstr("has 32 bytes"));
   EXPECT_THAT(error({{"location", "weights.bin"}, {"length", "8"}}), HasSubstr("holds 8 bytes, expected 16"));
   EXPECT_THAT(error({{"location", "weights.bin"}, {"offset", "-4"}}), HasSubstr("offset '-4'"));
   EXPECT_THAT(error({{"location", "weights.bin"}, {"offset", "four"}}), HasSubstr("offset 'four'"));
@@ -113,9 +118,11 @@ TEST_F(ExternalData, WalkingAgreesWithTheKernel) {
       return e.what();
     }
   };
-  for (const char* location : {"weights.bin", "sub/weights.bin", "../outside.bin", "link.bin", "linked/outside.bin",
-                               "sub", "fifo", "absent", "weights.bin/inside", "/etc/passwd", "sub/absent"}) {
-    EXPECT_EQ(outcome(onnx_io::open_beneath, location), outcome(onnx_io::open_beneath_by_walking, location)) << location;
+  for (const char* location :
+       {"weights.bin", "sub/weights.bin", "../outside.bin", "link.bin", "linked/outside.bin", "sub", "fifo",
+        "absent", "weights.bin/inside", "/etc/passwd", "sub/absent"}) {
+    EXPECT_EQ(outcome(onnx_io::open_beneath, location), outcome(onnx_io::open_beneath_by_walking, location))
+        << location;
   }
 }
 

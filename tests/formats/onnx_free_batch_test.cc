@@ -24,13 +24,19 @@ TEST(OnnxFreeBatch, AFixedOneIsFreed) {
 
 TEST(OnnxFreeBatch, AReshapeToOneRowKeepsImagesApart) {
   OnnxModel model;
-  model.input("x", {1, 3, 4, 4}).output("y").initializer("t", ints({1, -1})).node("Reshape", {"x", "t"}, {"y"});
+  model.input("x", {1, 3, 4, 4})
+      .output("y")
+      .initializer("t", ints({1, -1}))
+      .node("Reshape", {"x", "t"}, {"y"});
   EXPECT_EQ(output_shape(model), (Dims{kBatch, 48}));
 }
 
 TEST(OnnxFreeBatch, StaysFixedWhereTheGraphNeedsIt) {
   OnnxModel model;
-  model.input("x", {1, 3, 4, 4}).output("y").initializer("t", ints({3, 16})).node("Reshape", {"x", "t"}, {"y"});
+  model.input("x", {1, 3, 4, 4})
+      .output("y")
+      .initializer("t", ints({3, 16}))
+      .node("Reshape", {"x", "t"}, {"y"});
   EXPECT_EQ(output_shape(model), (Dims{3, 16}));
   OnnxModel mean;
   mean.input("x", {1, 3}).output("y").node("ReduceMean", {"x"}, {"y"}, {attr("axes", Dims{0})});
@@ -62,20 +68,35 @@ TEST(OnnxInputs, OpenExtents) {
   OnnxModel two;
   two.input("x", {-1, 3}).input("z", {-1, 3}).output("y").node("Add", {"x", "z"}, {"y"});
   EXPECT_EQ(output_shape(two), (Dims{kBatch, 3}));
-  two.proto.mutable_graph()->mutable_input(1)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(0)->set_dim_param("M");
+  two.proto.mutable_graph()
+      ->mutable_input(1)
+      ->mutable_type()
+      ->mutable_tensor_type()
+      ->mutable_shape()
+      ->mutable_dim(0)
+      ->set_dim_param("M");
   EXPECT_THAT(import_error(two), HasSubstr("input 'z' has the batch 'M'"));
   OnnxModel height;
   height.input("x", {-1, 3, -1, 4}).output("y").node("Relu", {"x"}, {"y"});
   EXPECT_THAT(import_error(height), HasSubstr("input 'x' has an open extent 'N' at dimension 2"));
   OnnxModel unnamed;
   unnamed.input("x", {-1, 3}).output("y").node("Relu", {"x"}, {"y"});
-  unnamed.proto.mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(0)->Clear();
+  unnamed.proto.mutable_graph()
+      ->mutable_input(0)
+      ->mutable_type()
+      ->mutable_tensor_type()
+      ->mutable_shape()
+      ->mutable_dim(0)
+      ->Clear();
   EXPECT_EQ(output_shape(unnamed), (Dims{kBatch, 3}));
 }
 
 TEST(OnnxInputs, Bound) {
   OnnxModel model;
-  model.input("x", {2, 6}).input("t", {2}, onnx::TensorProto::INT64).output("y").node("Reshape", {"x", "t"}, {"y"});
+  model.input("x", {2, 6})
+      .input("t", {2}, onnx::TensorProto::INT64)
+      .output("y")
+      .node("Reshape", {"x", "t"}, {"y"});
   ImportOptions options;
   options.bound_inputs["t"] = ints({3, -1});
   EXPECT_EQ(output_shape(model, options), (Dims{3, 4}));
@@ -91,7 +112,11 @@ TEST(OnnxInputs, Bound) {
 
 TEST(OnnxInputs, InitializersAmongTheInputs) {
   OnnxModel model;
-  model.input("x", {-1, 2}).input("c", {2}).initializer("c", floats({2})).output("y").node("Add", {"x", "c"}, {"y"});
+  model.input("x", {-1, 2})
+      .input("c", {2})
+      .initializer("c", floats({2}))
+      .output("y")
+      .node("Add", {"x", "c"}, {"y"});
   const Graph graph = import_model(model);
   EXPECT_EQ(graph.inputs().size(), 1u);
   ImportOptions options;

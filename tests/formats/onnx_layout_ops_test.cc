@@ -57,7 +57,10 @@ TEST(OnnxReshape, BadTargets) {
   EXPECT_THAT(error({2, 4}, {kMax, kMax}), HasSubstr("node of y"));
   EXPECT_THAT(import_error(model_of("Reshape", 13, {2, 4}, {floats({2})})), HasSubstr("must be integers"));
   OnnxModel dynamic;
-  dynamic.input("x", {2, 4}).input("s", {2}, onnx::TensorProto::INT64).output("y").node("Reshape", {"x", "s"}, {"y"});
+  dynamic.input("x", {2, 4})
+      .input("s", {2}, onnx::TensorProto::INT64)
+      .output("y")
+      .node("Reshape", {"x", "s"}, {"y"});
   EXPECT_THAT(import_error(dynamic), HasSubstr("input 1 (shape) must be integers known"));
 }
 
@@ -73,14 +76,17 @@ TEST(OnnxFlatten, Axes) {
   EXPECT_EQ(flat(-1).node.as<FlattenAttrs>().axis, 2);
   EXPECT_EQ(flat(3).shape, (Dims{24, 1}));
   EXPECT_EQ(import_one(model_of("Flatten", 7, {-1, 3, 4}, {})).shape, (Dims{kBatch, 12}));
-  EXPECT_THAT(import_error(model_of("Flatten", 13, {2, 3}, {}, {attr("axis", 3)})), HasSubstr("out of range"));
+  EXPECT_THAT(import_error(model_of("Flatten", 13, {2, 3}, {}, {attr("axis", 3)})),
+              HasSubstr("out of range"));
 }
 
 TEST(OnnxSqueeze, AttributeAndInput) {
-  EXPECT_EQ(import_one(model_of("Squeeze", 11, {-1, 3, 1, 1}, {}, {attr("axes", Dims{-1, 2})})).shape, (Dims{kBatch, 3}));
+  EXPECT_EQ(import_one(model_of("Squeeze", 11, {-1, 3, 1, 1}, {}, {attr("axes", Dims{-1, 2})})).shape,
+            (Dims{kBatch, 3}));
   EXPECT_EQ(import_one(model_of("Squeeze", 13, {-1, 3, 1, 1}, {ints({2})})).shape, (Dims{kBatch, 3, 1}));
   EXPECT_EQ(import_one(model_of("Squeeze", 13, {-1, 1, 3, 1}, {})).shape, (Dims{kBatch, 3}));
-  EXPECT_THAT(import_error(model_of("Squeeze", 13, {2, 3}, {ints({1})})), HasSubstr("cannot squeeze axis 1 of [2,3]"));
+  EXPECT_THAT(import_error(model_of("Squeeze", 13, {2, 3}, {ints({1})})),
+              HasSubstr("cannot squeeze axis 1 of [2,3]"));
   EXPECT_THAT(import_error(model_of("Squeeze", 13, {2, 1}, {ints({1, -1})})), HasSubstr("given twice"));
 }
 
@@ -90,15 +96,19 @@ TEST(OnnxUnsqueeze, AttributeAndInput) {
   EXPECT_EQ(import_one(model_of("Unsqueeze", 13, {-1, 3}, {ints({-1})})).shape, (Dims{kBatch, 3, 1}));
   EXPECT_THAT(import_error(model_of("Unsqueeze", 13, {2, 3}, {})), HasSubstr("axes are missing"));
   EXPECT_THAT(import_error(model_of("Unsqueeze", 13, {2, 3}, {ints({3})})), HasSubstr("out of range"));
-  EXPECT_THAT(import_error(model_of("Unsqueeze", 13, {2, 3}, {ints(Dims(99, 0))})), HasSubstr("16 dimensions"));
+  EXPECT_THAT(import_error(model_of("Unsqueeze", 13, {2, 3}, {ints(Dims(99, 0))})),
+              HasSubstr("16 dimensions"));
 }
 
 TEST(OnnxTranspose, Perm) {
-  EXPECT_EQ(import_one(model_of("Transpose", 13, {2, 3, 4}, {})).node.as<TransposeAttrs>().perm, (Dims{2, 1, 0}));
+  EXPECT_EQ(import_one(model_of("Transpose", 13, {2, 3, 4}, {})).node.as<TransposeAttrs>().perm,
+            (Dims{2, 1, 0}));
   EXPECT_EQ(import_one(model_of("Transpose", 13, {-1, 3, 4}, {}, {attr("perm", Dims{0, 2, 1})})).shape,
             (Dims{kBatch, 4, 3}));
-  EXPECT_THAT(import_error(model_of("Transpose", 13, {2, 3}, {}, {attr("perm", Dims{0, 0})})), HasSubstr("twice"));
-  EXPECT_THAT(import_error(model_of("Transpose", 13, {2, 3}, {}, {attr("perm", Dims{0})})), HasSubstr("expected 2"));
+  EXPECT_THAT(import_error(model_of("Transpose", 13, {2, 3}, {}, {attr("perm", Dims{0, 0})})),
+              HasSubstr("twice"));
+  EXPECT_THAT(import_error(model_of("Transpose", 13, {2, 3}, {}, {attr("perm", Dims{0})})),
+              HasSubstr("expected 2"));
 }
 
 TEST(OnnxConcat, Axis) {
@@ -135,7 +145,8 @@ TEST(OnnxSlice, IsNormalized) {
   EXPECT_EQ(backwards.ends, (Dims{-1}));
   const auto huge_step = sliced({2, 8}, {ints({0}), ints({8}), ints({1}), ints({kMax})});
   EXPECT_EQ(huge_step.starts, (Dims{0}));
-  EXPECT_EQ(import_one(model_of("Slice", 13, {2, 8}, {ints({0}), ints({8}), ints({1}), ints({kMin})})).shape, (Dims{2, 0}));
+  EXPECT_EQ(import_one(model_of("Slice", 13, {2, 8}, {ints({0}), ints({8}), ints({1}), ints({kMin})})).shape,
+            (Dims{2, 0}));
 }
 
 TEST(OnnxSlice, WithoutAxes) {
@@ -157,18 +168,25 @@ TEST(OnnxSlice, OfEverythingIsIdentity) {
 
 TEST(OnnxSlice, EmptyOnes) {
   EXPECT_EQ(import_one(model_of("Slice", 13, {2, 8}, {ints({5}), ints({3}), ints({1})})).shape, (Dims{2, 0}));
-  EXPECT_EQ(import_one(model_of("Slice", 13, {2, 8}, {ints({100}), ints({200}), ints({1})})).shape, (Dims{2, 0}));
-  EXPECT_EQ(import_one(model_of("Slice", 13, {2, 8}, {ints({3}), ints({5}), ints({1}), ints({-1})})).shape, (Dims{2, 0}));
+  EXPECT_EQ(import_one(model_of("Slice", 13, {2, 8}, {ints({100}), ints({200}), ints({1})})).shape,
+            (Dims{2, 0}));
+  EXPECT_EQ(import_one(model_of("Slice", 13, {2, 8}, {ints({3}), ints({5}), ints({1}), ints({-1})})).shape,
+            (Dims{2, 0}));
 }
 
 TEST(OnnxSlice, BadOnes) {
-  EXPECT_THAT(import_error(model_of("Slice", 13, {-1, 8}, {ints({0}), ints({1}), ints({0})})), HasSubstr("slices the batch"));
-  EXPECT_THAT(import_error(model_of("Slice", 13, {2, 8}, {ints({0}), ints({1}), ints({0}), ints({0})})), HasSubstr("step is 0"));
-  EXPECT_THAT(import_error(model_of("Slice", 13, {2, 8}, {ints({0}), ints({1, 2}), ints({0})})), HasSubstr("different lengths"));
-  EXPECT_THAT(import_error(model_of("Slice", 13, {2, 8}, {ints({0, 0}), ints({1, 2}), ints({0, -2})})), HasSubstr("twice"));
+  EXPECT_THAT(import_error(model_of("Slice", 13, {-1, 8}, {ints({0}), ints({1}), ints({0})})),
+              HasSubstr("slices the batch"));
+  EXPECT_THAT(import_error(model_of("Slice", 13, {2, 8}, {ints({0}), ints({1}), ints({0}), ints({0})})),
+              HasSubstr("step is 0"));
+  EXPECT_THAT(import_error(model_of("Slice", 13, {2, 8}, {ints({0}), ints({1, 2}), ints({0})})),
+              HasSubstr("different lengths"));
+  EXPECT_THAT(import_error(model_of("Slice", 13, {2, 8}, {ints({0, 0}), ints({1, 2}), ints({0, -2})})),
+              HasSubstr("twice"));
 }
 
-OnnxModel split(int64_t opset, const Dims& x, size_t parts, const Attrs& attributes, const Tensor* sizes = nullptr) {
+OnnxModel split(int64_t opset, const Dims& x, size_t parts, const Attrs& attributes,
+                const Tensor* sizes = nullptr) {
   OnnxModel model(opset);
   model.input("x", x);
   std::vector<std::string> inputs{"x"}, outputs;
@@ -183,7 +201,8 @@ TEST(OnnxSplit, BecomesSlices) {
   EXPECT_EQ(census(by_input), "Slice:2");
   EXPECT_EQ(value_of(by_input, "y0").shape, (Dims{kBatch, 1}));
   EXPECT_EQ(value_of(by_input, "y1").shape, (Dims{kBatch, 5}));
-  const Graph by_attribute = import_model(split(11, {-1, 6}, 2, {attr("axis", -1), attr("split", Dims{2, 4})}));
+  const Graph by_attribute =
+      import_model(split(11, {-1, 6}, 2, {attr("axis", -1), attr("split", Dims{2, 4})}));
   EXPECT_EQ(value_of(by_attribute, "y1").shape, (Dims{kBatch, 4}));
   const Graph equal = import_model(split(13, {6, 2}, 3, {}));
   EXPECT_EQ(value_of(equal, "y2").shape, (Dims{2, 2}));
@@ -198,7 +217,8 @@ TEST(OnnxSplit, BadOnes) {
   EXPECT_THAT(import_error(split(18, {3}, 5, {attr("num_outputs", 5)})), HasSubstr("cannot split"));
   EXPECT_THAT(import_error(split(11, {7}, 2, {attr("split", Dims{3, 3})})), HasSubstr("cannot split 7"));
   EXPECT_THAT(import_error(split(11, {7}, 2, {attr("split", Dims{8, -1})})), HasSubstr("cannot split 7"));
-  EXPECT_THAT(import_error(split(11, {7}, 2, {attr("split", Dims{kMax, kMax})})), HasSubstr("cannot split 7"));
+  EXPECT_THAT(import_error(split(11, {7}, 2, {attr("split", Dims{kMax, kMax})})),
+              HasSubstr("cannot split 7"));
   EXPECT_THAT(import_error(split(13, {-1, 4}, 2, {})), HasSubstr("splits the batch"));
 }
 
@@ -212,8 +232,10 @@ TEST(OnnxPad, Variants) {
   EXPECT_EQ(by_input.shape, (Dims{kBatch, 6, 4}));
   const Attrs old{attr("pads", Dims{0, 0, 1, 0, 0, 1}), attr("mode", "reflect")};
   EXPECT_EQ(import_one(model_of("Pad", 2, x, {}, old)).node.as<PadAttrs>().mode, PadMode::kReflect);
-  EXPECT_EQ(import_one(model_of("Pad", 1, x, {}, {attr("paddings", Dims{0, 0, 1, 0, 0, 1})})).shape, (Dims{kBatch, 2, 5}));
-  const auto axes = import_one(model_of("Pad", 18, x, {ints({1, 2}), Tensor::scalar(0.0f), ints({-1})}, {attr("mode", "edge")}));
+  EXPECT_EQ(import_one(model_of("Pad", 1, x, {}, {attr("paddings", Dims{0, 0, 1, 0, 0, 1})})).shape,
+            (Dims{kBatch, 2, 5}));
+  const auto axes = import_one(
+      model_of("Pad", 18, x, {ints({1, 2}), Tensor::scalar(0.0f), ints({-1})}, {attr("mode", "edge")}));
   EXPECT_EQ(axes.node.as<PadAttrs>().begin, (Dims{0, 0, 1}));
   EXPECT_EQ(axes.node.as<PadAttrs>().end, (Dims{0, 0, 2}));
   EXPECT_EQ(axes.node.as<PadAttrs>().mode, PadMode::kEdge);
@@ -222,10 +244,12 @@ TEST(OnnxPad, Variants) {
 TEST(OnnxPad, BadOnes) {
   EXPECT_THAT(import_error(model_of("Pad", 13, {-1, 2}, {ints({1, 0, 0, 0})})), HasSubstr("batch"));
   EXPECT_THAT(import_error(model_of("Pad", 13, {1, 2}, {ints({1, 0, 0})})), HasSubstr("3 pads, expected 4"));
-  EXPECT_THAT(import_error(model_of("Pad", 19, {1, 2}, {ints({1, 0, 0, 0})}, {attr("mode", "wrap")})), HasSubstr("'wrap'"));
+  EXPECT_THAT(import_error(model_of("Pad", 19, {1, 2}, {ints({1, 0, 0, 0})}, {attr("mode", "wrap")})),
+              HasSubstr("'wrap'"));
   EXPECT_THAT(import_error(model_of("Pad", 13, {2, 2}, {ints({kMax, 0, kMax, 0})})), HasSubstr("node of y"));
   EXPECT_THAT(import_error(model_of("Pad", 13, {2, 2}, {ints({-2, 0, -2, 0})})), HasSubstr("node of y"));
-  EXPECT_THAT(import_error(model_of("Pad", 13, {2, 2}, {ints({0, 2, 0, 0})}, {attr("mode", "reflect")})), HasSubstr("node of y"));
+  EXPECT_THAT(import_error(model_of("Pad", 13, {2, 2}, {ints({0, 2, 0, 0})}, {attr("mode", "reflect")})),
+              HasSubstr("node of y"));
 }
 
 }  // namespace

@@ -34,8 +34,12 @@ TEST(OnnxOps, Unary) {
   EXPECT_EQ(import_one(model_of("Sigmoid", 13, {-1, 2}, {})).node.type, OpType::kSigmoid);
   EXPECT_EQ(import_one(model_of("HardSwish", 14, {-1, 2}, {})).node.type, OpType::kHardSwish);
   EXPECT_EQ(import_one(model_of("LeakyRelu", 13, {-1, 2}, {})).node.as<LeakyReluAttrs>().alpha, 0.01f);
-  EXPECT_EQ(import_one(model_of("LeakyRelu", 6, {-1, 2}, {}, {attr("alpha", 0.3f)})).node.as<LeakyReluAttrs>().alpha, 0.3f);
-  const auto hard = import_one(model_of("HardSigmoid", 6, {-1, 2}, {}, {attr("alpha", 0.5f), attr("beta", 0.6f)}));
+  EXPECT_EQ(import_one(model_of("LeakyRelu", 6, {-1, 2}, {}, {attr("alpha", 0.3f)}))
+                .node.as<LeakyReluAttrs>()
+                .alpha,
+            0.3f);
+  const auto hard =
+      import_one(model_of("HardSigmoid", 6, {-1, 2}, {}, {attr("alpha", 0.5f), attr("beta", 0.6f)}));
   EXPECT_EQ(hard.node.as<HardSigmoidAttrs>().alpha, 0.5f);
   EXPECT_EQ(hard.node.as<HardSigmoidAttrs>().beta, 0.6f);
   EXPECT_EQ(import_one(model_of("HardSigmoid", 6, {-1, 2}, {})).node.as<HardSigmoidAttrs>().alpha, 0.2f);
@@ -55,7 +59,7 @@ TEST(OnnxOps, OldBroadcastHasAnAxis) {
   const auto suffix = import_one(model_of("Mul", 6, {-1, 2, 3}, {floats({2, 3})}, {attr("broadcast", 1)}));
   EXPECT_EQ(suffix.graph.value(suffix.node.inputs[1]).shape, (Dims{2, 3}));
   EXPECT_THAT(import_error(model_of("Add", 6, {-1, 2}, {floats({2, 3})}, old)), HasSubstr("does not fit"));
-  EXPECT_THAT(import_error(model_of("Add", 7, {-1, 2, 3, 4}, {floats({2, 3})}, old)), HasSubstr("not known"));
+  EXPECT_THAT(import_error(model_of("Add", 7, {-1, 2, 3}, {floats({2, 3})}, old)), HasSubstr("not known"));
 }
 
 TEST(OnnxOps, SumAndMaxBecomeChains) {
@@ -104,8 +108,9 @@ TEST(OnnxOps, GemmAndMatMul) {
   EXPECT_TRUE(a.trans_b);
   EXPECT_EQ(gemm.shape, (Dims{kBatch, 5}));
   EXPECT_EQ(import_one(model_of("Gemm", 11, {-1, 3}, {floats({3, 5})})).node.inputs.size(), 2u);
-  EXPECT_EQ(import_one(model_of("Gemm", 6, {-1, 3}, {floats({3, 5}), floats({5})}, {attr("broadcast", 1)})).shape,
-            (Dims{kBatch, 5}));
+  EXPECT_EQ(
+      import_one(model_of("Gemm", 6, {-1, 3}, {floats({3, 5}), floats({5})}, {attr("broadcast", 1)})).shape,
+      (Dims{kBatch, 5}));
   EXPECT_EQ(import_one(model_of("MatMul", 13, {-1, 2, 3}, {floats({3, 4})})).shape, (Dims{kBatch, 2, 4}));
   EXPECT_THAT(import_error(model_of("Gemm", 13, {-1, 3}, {floats({4, 5})})), HasSubstr("cannot multiply"));
 }
@@ -113,16 +118,21 @@ TEST(OnnxOps, GemmAndMatMul) {
 TEST(OnnxOps, BatchNormalization) {
   const std::vector<Tensor> c(4, floats({3}, 1));
   for (const int64_t opset : {7, 9, 14, 15}) {
-    const auto got = import_one(model_of("BatchNormalization", opset, {-1, 3, 2, 2}, c, {attr("epsilon", 0.25f)}));
+    const auto got =
+        import_one(model_of("BatchNormalization", opset, {-1, 3, 2, 2}, c, {attr("epsilon", 0.25f)}));
     EXPECT_EQ(got.node.type, OpType::kBatchNorm);
     EXPECT_EQ(got.node.as<BatchNormAttrs>().epsilon, 0.25f);
   }
-  const Attrs old{attr("is_test", 1), attr("spatial", 1), attr("consumed_inputs", Dims{0, 0, 0, 1, 1}), attr("momentum", 0.9f)};
+  const Attrs old{attr("is_test", 1), attr("spatial", 1), attr("consumed_inputs", Dims{0, 0, 0, 1, 1}),
+                  attr("momentum", 0.9f)};
   EXPECT_EQ(census(import_model(model_of("BatchNormalization", 1, {-1, 3, 2, 2}, c, old))), "BatchNorm:1");
-  EXPECT_THAT(import_error(model_of("BatchNormalization", 7, {-1, 3, 2, 2}, c, {attr("spatial", 0)})), HasSubstr("spatial"));
-  EXPECT_THAT(import_error(model_of("BatchNormalization", 15, {-1, 3, 2, 2}, c, {attr("training_mode", 1)})), HasSubstr("training"));
+  EXPECT_THAT(import_error(model_of("BatchNormalization", 7, {-1, 3, 2, 2}, c, {attr("spatial", 0)})),
+              HasSubstr("spatial"));
+  EXPECT_THAT(import_error(model_of("BatchNormalization", 15, {-1, 3, 2, 2}, c, {attr("training_mode", 1)})),
+              HasSubstr("training"));
   EXPECT_THAT(import_error(model_of("BatchNormalization", 9, {-1, 4, 2, 2}, c)), HasSubstr("4 channels"));
-  EXPECT_THAT(import_error(model_of("BatchNormalization", 9, {-1, 3, 2, 2}, {c[0], c[0], c[0]})), HasSubstr("input 4 (var) is missing"));
+  EXPECT_THAT(import_error(model_of("BatchNormalization", 9, {-1, 3, 2, 2}, {c[0], c[0], c[0]})),
+              HasSubstr("input 4 (var) is missing"));
   const std::vector<Tensor> wide(4, floats({3}, 1).converted(DType::kF64));
   const auto cast = import_one(model_of("BatchNormalization", 15, {-1, 3, 2, 2}, wide));
   EXPECT_EQ(cast.graph.value(cast.node.inputs[4]).dtype, DType::kF32);
@@ -140,7 +150,9 @@ TEST(OnnxOps, Softmax) {
 }
 
 TEST(OnnxOps, Lrn) {
-  const auto got = import_one(model_of("LRN", 13, {-1, 5, 2, 2}, {}, {attr("size", 3), attr("alpha", 0.1f), attr("beta", 0.5f), attr("bias", 2.0f)}));
+  const auto got =
+      import_one(model_of("LRN", 13, {-1, 5, 2, 2}, {},
+                          {attr("size", 3), attr("alpha", 0.1f), attr("beta", 0.5f), attr("bias", 2.0f)}));
   const auto& a = got.node.as<LrnAttrs>();
   EXPECT_EQ(a.size, 3);
   EXPECT_EQ(a.alpha, 0.1f);
@@ -151,30 +163,42 @@ TEST(OnnxOps, Lrn) {
 }
 
 TEST(OnnxOps, ReduceMean) {
-  const auto old = import_one(model_of("ReduceMean", 13, {-1, 3, 4, 5}, {}, {attr("axes", Dims{-1, 2}), attr("keepdims", 0)}));
+  const auto old = import_one(
+      model_of("ReduceMean", 13, {-1, 3, 4, 5}, {}, {attr("axes", Dims{-1, 2}), attr("keepdims", 0)}));
   EXPECT_EQ(old.node.as<ReduceAttrs>().axes, (Dims{2, 3}));
   EXPECT_EQ(old.shape, (Dims{kBatch, 3}));
   EXPECT_EQ(import_one(model_of("ReduceMean", 18, {-1, 3, 4}, {ints({1})})).shape, (Dims{kBatch, 1, 4}));
   EXPECT_EQ(import_one(model_of("ReduceMean", 18, {2, 3}, {})).shape, (Dims{1, 1}));
-  EXPECT_EQ(import_one(model_of("ReduceMean", 18, {2, 3}, {}, {attr("noop_with_empty_axes", 1)})).node.type, OpType::kIdentity);
-  EXPECT_THAT(import_error(model_of("ReduceMean", 13, {2, 3}, {}, {attr("axes", Dims{2})})), HasSubstr("out of range"));
+  EXPECT_EQ(import_one(model_of("ReduceMean", 18, {2, 3}, {}, {attr("noop_with_empty_axes", 1)})).node.type,
+            OpType::kIdentity);
+  EXPECT_THAT(import_error(model_of("ReduceMean", 13, {2, 3}, {}, {attr("axes", Dims{2})})),
+              HasSubstr("out of range"));
 }
 
 TEST(OnnxOps, Cast) {
   const auto to = [](const OnnxModel& model) { return import_one(model).node.as<CastAttrs>().to; };
   EXPECT_EQ(to(model_of("Cast", 13, {-1, 2}, {}, {attr("to", Type::FLOAT16)})), DType::kF16);
-  EXPECT_EQ(to(model_of("Cast", 19, {-1, 2}, {}, {attr("to", Type::BFLOAT16), attr("saturate", 0)})), DType::kBF16);
+  EXPECT_EQ(to(model_of("Cast", 19, {-1, 2}, {}, {attr("to", Type::BFLOAT16), attr("saturate", 0)})),
+            DType::kBF16);
   EXPECT_EQ(to(model_of("Cast", 1, {-1, 2}, {}, {attr("to", "INT32")})), DType::kI32);
-  EXPECT_THAT(import_error(model_of("Cast", 13, {-1, 2}, {}, {attr("to", Type::STRING)})), HasSubstr("string"));
-  EXPECT_THAT(import_error(model_of("Cast", 13, {-1, 2}, {}, {attr("to", int64_t{1} << 33)})), HasSubstr("cannot cast"));
+  EXPECT_THAT(import_error(model_of("Cast", 13, {-1, 2}, {}, {attr("to", Type::STRING)})),
+              HasSubstr("string"));
+  EXPECT_THAT(import_error(model_of("Cast", 13, {-1, 2}, {}, {attr("to", int64_t{1} << 33)})),
+              HasSubstr("cannot cast"));
   EXPECT_THAT(import_error(model_of("Cast", 19, {-1, 2}, {}, {attr("to", 17)})), HasSubstr("float8"));
 }
 
 TEST(OnnxOps, Dropout) {
-  EXPECT_EQ(import_one(model_of("Dropout", 6, {-1, 2}, {}, {attr("is_test", 1), attr("ratio", 0.5f)})).node.type, OpType::kIdentity);
-  EXPECT_EQ(import_one(model_of("Dropout", 13, {-1, 2}, {Tensor::scalar(0.5f)}, {attr("seed", 1)})).node.type, OpType::kIdentity);
-  EXPECT_EQ(import_one(model_of("Dropout", 13, {-1, 2}, {Tensor::scalar(0.0f), Tensor::scalar(true)})).node.type, OpType::kIdentity);
-  EXPECT_THAT(import_error(model_of("Dropout", 13, {-1, 2}, {Tensor::scalar(0.5f), Tensor::scalar(true)})), HasSubstr("training"));
+  EXPECT_EQ(
+      import_one(model_of("Dropout", 6, {-1, 2}, {}, {attr("is_test", 1), attr("ratio", 0.5f)})).node.type,
+      OpType::kIdentity);
+  EXPECT_EQ(import_one(model_of("Dropout", 13, {-1, 2}, {Tensor::scalar(0.5f)}, {attr("seed", 1)})).node.type,
+            OpType::kIdentity);
+  EXPECT_EQ(
+      import_one(model_of("Dropout", 13, {-1, 2}, {Tensor::scalar(0.0f), Tensor::scalar(true)})).node.type,
+      OpType::kIdentity);
+  EXPECT_THAT(import_error(model_of("Dropout", 13, {-1, 2}, {Tensor::scalar(0.5f), Tensor::scalar(true)})),
+              HasSubstr("training"));
   OnnxModel mask;
   mask.input("x", {3, 2}).output("y").output("m").node("Dropout", {"x"}, {"y", "m"});
   const Graph graph = import_model(mask);
@@ -231,30 +255,38 @@ TEST(OnnxOps, IdentityOfAConstantIsTheConstant) {
 
 TEST(OnnxQuantize, TypesAndAxes) {
   const Tensor scale = floats({3}, 1), zero_i8(DType::kI8, {3});
-  const auto per_axis = import_one(model_of("QuantizeLinear", 13, {-1, 3, 2, 2}, {scale, zero_i8}, {attr("axis", -3)}));
+  const auto per_axis =
+      import_one(model_of("QuantizeLinear", 13, {-1, 3, 2, 2}, {scale, zero_i8}, {attr("axis", -3)}));
   EXPECT_EQ(per_axis.node.as<QuantizeAttrs>().axis, 1);
   EXPECT_EQ(per_axis.node.as<QuantizeAttrs>().dtype, DType::kI8);
   EXPECT_EQ(per_axis.graph.value(per_axis.node.output).dtype, DType::kI8);
   const auto plain = import_one(model_of("QuantizeLinear", 10, {-1, 3}, {Tensor::scalar(0.5f)}));
   EXPECT_EQ(plain.node.as<QuantizeAttrs>().dtype, DType::kU8);
-  const auto single = import_one(model_of("QuantizeLinear", 13, {-1, 3}, {floats({1}, 1), Tensor(DType::kU8, {1})}));
+  const auto single =
+      import_one(model_of("QuantizeLinear", 13, {-1, 3}, {floats({1}, 1), Tensor(DType::kU8, {1})}));
   EXPECT_EQ(single.graph.value(single.node.inputs[1]).shape, Dims{});
   EXPECT_EQ(single.graph.value(single.node.inputs[2]).shape, Dims{});
-  const auto wide = import_one(model_of("QuantizeLinear", 21, {-1, 3}, {Tensor::scalar(0.5f)}, {attr("output_dtype", Type::INT16)}));
+  const auto wide = import_one(
+      model_of("QuantizeLinear", 21, {-1, 3}, {Tensor::scalar(0.5f)}, {attr("output_dtype", Type::INT16)}));
   EXPECT_EQ(wide.node.as<QuantizeAttrs>().dtype, DType::kI16);
-  const auto back = import_one(model_of("DequantizeLinear", 13, {-1, 3}, {Tensor::scalar(0.5f)}, {}, Type::INT8));
+  const auto back =
+      import_one(model_of("DequantizeLinear", 13, {-1, 3}, {Tensor::scalar(0.5f)}, {}, Type::INT8));
   EXPECT_EQ(back.node.type, OpType::kDequantizeLinear);
   EXPECT_EQ(back.node.as<QuantizeAttrs>().dtype, DType::kI8);
 }
 
 TEST(OnnxQuantize, BadOnes) {
   const Tensor half = Tensor::scalar(0.5f);
-  EXPECT_THAT(import_error(model_of("QuantizeLinear", 21, {-1, 4}, {half}, {attr("block_size", 2)})), HasSubstr("blocked"));
-  EXPECT_THAT(import_error(model_of("QuantizeLinear", 21, {-1, 4}, {half, Tensor::scalar<int8_t>(0)}, {attr("output_dtype", Type::UINT8)})),
+  EXPECT_THAT(import_error(model_of("QuantizeLinear", 21, {-1, 4}, {half}, {attr("block_size", 2)})),
+              HasSubstr("blocked"));
+  EXPECT_THAT(import_error(model_of("QuantizeLinear", 21, {-1, 4}, {half, Tensor::scalar<int8_t>(0)},
+                                    {attr("output_dtype", Type::UINT8)})),
               HasSubstr("zero point's type"));
-  EXPECT_THAT(import_error(model_of("QuantizeLinear", 21, {-1, 4}, {half}, {attr("output_dtype", 17)})), HasSubstr("float8"));
+  EXPECT_THAT(import_error(model_of("QuantizeLinear", 21, {-1, 4}, {half}, {attr("output_dtype", 17)})),
+              HasSubstr("float8"));
   EXPECT_THAT(import_error(model_of("QuantizeLinear", 13, {-1, 4}, {floats({3})})), HasSubstr("node of y"));
-  EXPECT_THAT(import_error(model_of("QuantizeLinear", 13, {-1, 4}, {floats({4})}, {attr("axis", 2)})), HasSubstr("out of range"));
+  EXPECT_THAT(import_error(model_of("QuantizeLinear", 13, {-1, 4}, {floats({4})}, {attr("axis", 2)})),
+              HasSubstr("out of range"));
 }
 
 }  // namespace

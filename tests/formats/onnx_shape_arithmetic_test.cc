@@ -11,10 +11,10 @@
 namespace xdn::testing {
 namespace {
 
-using ::testing::HasSubstr;
 using onnx_io::evaluate_sym;
 using onnx_io::SymInt;
 using onnx_io::SymTensor;
+using ::testing::HasSubstr;
 
 constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
 
@@ -154,7 +154,8 @@ TEST(ShapeArithmetic, SomethingComputedFromTheBatchIsWhatRemains) {
 TEST(ShapeArithmetic, ShapeWithStartAndEnd) {
   OnnxModel model(15);
   model.input("x", {-1, 4, 2, 3}).output("a").output("b").output("c");
-  model.node("Shape", {"x"}, {"a"}, {attr("start", 1)}).node("Shape", {"x"}, {"b"}, {attr("start", -2), attr("end", -1)});
+  model.node("Shape", {"x"}, {"a"}, {attr("start", 1)})
+      .node("Shape", {"x"}, {"b"}, {attr("start", -2), attr("end", -1)});
   model.node("Shape", {"x"}, {"c"}, {attr("start", 3), attr("end", 2)});
   const Graph graph = import_model(model);
   EXPECT_EQ(value_of(graph, "a").constant->to_ints(), (Dims{4, 2, 3}));
@@ -165,14 +166,17 @@ TEST(ShapeArithmetic, ShapeWithStartAndEnd) {
 TEST(ShapeArithmetic, TheBatchItselfIsNoValue) {
   EXPECT_THAT(import_error(over_image([](OnnxModel& m) { m.node("Shape", {"x"}, {"y"}); })),
               HasSubstr("computed from the batch size"));
-  EXPECT_THAT(import_error(over_image([](OnnxModel& m) {
-                m.node("Shape", {"x"}, {"s"}).node("ConstantOfShape", {"s"}, {"z"}).node("Add", {"x", "z"}, {"y"});
-              })),
-              HasSubstr("layer 'node of z': input 0 (input) is [N,4,2,3], which depends on the batch size"));
+  EXPECT_THAT(
+      import_error(over_image([](OnnxModel& m) {
+        m.node("Shape", {"x"}, {"s"}).node("ConstantOfShape", {"s"}, {"z"}).node("Add", {"x", "z"}, {"y"});
+      })),
+      HasSubstr("layer 'node of z': input 0 (input) is [N,4,2,3], which depends on the batch size"));
 }
 
 TEST(ShapeArithmetic, ShapeOpsNeedKnownShapes) {
-  EXPECT_THAT(import_error(over_image([](OnnxModel& m) { m.node("Min", {"x", "x"}, {"y"}); })),
+  EXPECT_THAT(import_error(over_image([](OnnxModel& m) {
+                m.node("Min", {"x", "x"}, {"y"});
+              })),
               HasSubstr("only in computations of shapes"));
 }
 

@@ -11,7 +11,8 @@ Graph import_shared(const std::string& name) { return import_onnx((*models_dir()
 TEST(OnnxSharedModels, ResNet20) {
   if (!models_dir()) GTEST_SKIP() << "skipped: no shared models";
   const Graph graph = import_shared("resnet20-cifar10/resnet20.onnx");
-  EXPECT_EQ(census(graph), "Add:9 BatchNorm:19 Conv:19 Flatten:1 Gemm:1 GlobalAveragePool:1 Pad:2 Relu:19 Slice:4");
+  EXPECT_EQ(census(graph),
+            "Add:9 BatchNorm:19 Conv:19 Flatten:1 Gemm:1 GlobalAveragePool:1 Pad:2 Relu:19 Slice:4");
   EXPECT_EQ(graph.value(graph.inputs()[0]).shape, (Dims{kBatch, 3, 32, 32}));
   EXPECT_EQ(value_of(graph, "logits").shape, (Dims{kBatch, 10}));
   for (const NodeId id : graph.order()) {
@@ -27,14 +28,16 @@ TEST(OnnxSharedModels, ResNet20) {
 TEST(OnnxSharedModels, ResNet56) {
   if (!models_dir()) GTEST_SKIP() << "skipped: no shared models";
   const Graph graph = import_shared("resnet56-cifar10/resnet56.onnx");
-  EXPECT_EQ(census(graph), "Add:27 BatchNorm:55 Conv:55 Flatten:1 Gemm:1 GlobalAveragePool:1 Pad:2 Relu:55 Slice:4");
+  EXPECT_EQ(census(graph),
+            "Add:27 BatchNorm:55 Conv:55 Flatten:1 Gemm:1 GlobalAveragePool:1 Pad:2 Relu:55 Slice:4");
 }
 
 TEST(OnnxSharedModels, QuantizedResNet50) {
   if (!models_dir()) GTEST_SKIP() << "skipped: no shared models";
   const Graph graph = import_shared("resnet50-cifar10/resnet50-qdq.onnx");
   EXPECT_EQ(census(graph),
-            "Add:16 Conv:53 DequantizeLinear:180 Flatten:1 Gemm:1 GlobalAveragePool:1 MaxPool:1 QuantizeLinear:72 Relu:49");
+            "Add:16 Conv:53 DequantizeLinear:180 Flatten:1 Gemm:1 GlobalAveragePool:1 MaxPool:1 "
+            "QuantizeLinear:72 Relu:49");
   for (const NodeId id : graph.order()) {
     const Node& node = graph.node(id);
     if (node.type != OpType::kConv) continue;

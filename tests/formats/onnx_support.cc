@@ -31,7 +31,9 @@ onnx::AttributeProto attr(const std::string& name, int64_t value) {
   a.set_i(value);
   return a;
 }
-onnx::AttributeProto attr(const std::string& name, int value) { return attr(name, static_cast<int64_t>(value)); }
+onnx::AttributeProto attr(const std::string& name, int value) {
+  return attr(name, static_cast<int64_t>(value));
+}
 onnx::AttributeProto attr(const std::string& name, float value) {
   auto a = named(name, onnx::AttributeProto::FLOAT);
   a.set_f(value);
@@ -165,7 +167,8 @@ std::string census(const Graph& graph) {
   std::map<std::string, int> counts;
   for (const NodeId id : graph.order()) ++counts[std::string(op_info(graph.node(id).type).name)];
   std::string out;
-  for (const auto& [name, count] : counts) out += (out.empty() ? "" : " ") + name + ":" + std::to_string(count);
+  for (const auto& [name, count] : counts)
+    out += (out.empty() ? "" : " ") + name + ":" + std::to_string(count);
   return out;
 }
 

@@ -34,7 +34,8 @@ struct OnnxModel {
   OnnxModel& initializer(const std::string& name, const Tensor& tensor);
   /// The node's name is "node of OUTPUT".
   OnnxModel& node(const std::string& op_type, const std::vector<std::string>& inputs,
-                  const std::vector<std::string>& outputs, const std::vector<onnx::AttributeProto>& attributes = {});
+                  const std::vector<std::string>& outputs,
+                  const std::vector<onnx::AttributeProto>& attributes = {});
   std::string bytes() const;
 
   onnx::ModelProto proto;

@@ -99,14 +99,16 @@ TEST(OnnxTensor, LargeDataIsViewedNotCopied) {
 }
 
 TEST(OnnxTensor, BadOnes) {
-  EXPECT_THAT(error_of(proto_of(Proto::FLOAT, {2})), HasSubstr("tensor 't': holds 0 values, expected 2 for shape [2]"));
+  EXPECT_THAT(error_of(proto_of(Proto::FLOAT, {2})),
+              HasSubstr("tensor 't': holds 0 values, expected 2 for shape [2]"));
   Proto raw = proto_of(Proto::FLOAT, {2});
   raw.set_raw_data("abcdefg");
   EXPECT_THAT(error_of(raw), HasSubstr("holds 7 bytes, expected 8"));
   EXPECT_THAT(error_of(proto_of(Proto::FLOAT, {-1})), HasSubstr("negative extent"));
   EXPECT_THAT(error_of(proto_of(Proto::FLOAT, {INT64_MAX, INT64_MAX})), HasSubstr("larger"));
   EXPECT_THAT(error_of(proto_of(Proto::FLOAT, {1 << 30})), HasSubstr("holds 0 values"));
-  EXPECT_THAT(error_of(proto_of(Proto::STRING, {1})), HasSubstr("element type string, which is not supported"));
+  EXPECT_THAT(error_of(proto_of(Proto::STRING, {1})),
+              HasSubstr("element type string, which is not supported"));
   EXPECT_THAT(error_of(proto_of(Proto::UNDEFINED, {1})), HasSubstr("undefined"));
   EXPECT_THAT(error_of(proto_of(21, {1})), HasSubstr("uint4"));
   EXPECT_THAT(error_of(proto_of(999, {1})), HasSubstr("999"));
@@ -133,8 +135,9 @@ TEST(OnnxTensor, FromAFile) {
 }
 
 TEST(OnnxTensor, DTypesRoundTrip) {
-  for (const DType dtype : {DType::kF32, DType::kF64, DType::kF16, DType::kBF16, DType::kI8, DType::kU8, DType::kI16,
-                            DType::kU16, DType::kI32, DType::kU32, DType::kI64, DType::kU64, DType::kBool}) {
+  for (const DType dtype :
+       {DType::kF32, DType::kF64, DType::kF16, DType::kBF16, DType::kI8, DType::kU8, DType::kI16, DType::kU16,
+        DType::kI32, DType::kU32, DType::kI64, DType::kU64, DType::kBool}) {
     EXPECT_EQ(onnx_io::dtype_from_onnx(onnx_io::dtype_to_onnx(dtype)), dtype);
   }
 }

@@ -34,8 +34,8 @@ TEST(OnnxConv, DefaultsComeFromTheWeights) {
 }
 
 TEST(OnnxConv, AllAttributes) {
-  const Attrs attributes{attr("kernel_shape", Dims{3, 3}), attr("strides", Dims{2, 1}), attr("dilations", Dims{1, 2}),
-                         attr("pads", Dims{1, 2, 3, 4}), attr("group", 2)};
+  const Attrs attributes{attr("kernel_shape", Dims{3, 3}), attr("strides", Dims{2, 1}),
+                         attr("dilations", Dims{1, 2}), attr("pads", Dims{1, 2, 3, 4}), attr("group", 2)};
   const auto got = import_one(conv({-1, 4, 9, 9}, {6, 2, 3, 3}, attributes, 7));
   const auto& a = got.node.as<ConvAttrs>();
   EXPECT_EQ(a.window, (Window{{3, 3}, {2, 1}, {1, 2}, {1, 2}, {3, 4}}));
@@ -56,7 +56,8 @@ TEST(OnnxConv, AutoPad) {
   EXPECT_EQ(lower.node.as<ConvAttrs>().window.pads_end, (Dims{1, 1}));
   EXPECT_EQ(window("VALID", {-1, 1, 7, 8}, {1, 1}).shape, (Dims{kBatch, 1, 4, 5}));
   EXPECT_EQ(window("NOTSET", {-1, 1, 7, 8}, {1, 1}).shape, (Dims{kBatch, 1, 4, 5}));
-  EXPECT_THAT(import_error(conv({-1, 1, 7, 8}, {1, 1, 4, 4}, {attr("auto_pad", "SAME")})), HasSubstr("'SAME'"));
+  EXPECT_THAT(import_error(conv({-1, 1, 7, 8}, {1, 1, 4, 4}, {attr("auto_pad", "SAME")})),
+              HasSubstr("'SAME'"));
 }
 
 TEST(OnnxConv, OtherRanks) {
@@ -67,7 +68,8 @@ TEST(OnnxConv, OtherRanks) {
 TEST(OnnxConv, BadOnes) {
   const Dims x{-1, 4, 8, 8}, w{4, 4, 3, 3};
   const auto error = [&](const Attrs& attributes) { return import_error(conv(x, w, attributes)); };
-  EXPECT_THAT(error({attr("strides", Dims{0, 1})}), HasSubstr("layer 'node of y': attribute 'strides' holds 0"));
+  EXPECT_THAT(error({attr("strides", Dims{0, 1})}),
+              HasSubstr("layer 'node of y': attribute 'strides' holds 0"));
   EXPECT_THAT(error({attr("dilations", Dims{1, -1})}), HasSubstr("'dilations' holds -1"));
   EXPECT_THAT(error({attr("pads", Dims{-1, 0, 0, 0})}), HasSubstr("'pads' holds -1"));
   EXPECT_THAT(error({attr("pads", Dims{0, 0})}), HasSubstr("'pads' has 2 entries, expected 4"));
@@ -86,8 +88,8 @@ TEST(OnnxConv, BadOnes) {
 
 TEST(OnnxPool, MaxPool) {
   const Attrs attributes{attr("kernel_shape", Dims{3, 3}), attr("strides", Dims{2, 2}),
-                         attr("pads", Dims{0, 0, 1, 1}), attr("ceil_mode", 1), attr("dilations", Dims{1, 1}),
-                         attr("storage_order", 0)};
+                         attr("pads", Dims{0, 0, 1, 1}),   attr("ceil_mode", 1),
+                         attr("dilations", Dims{1, 1}),    attr("storage_order", 0)};
   const auto got = import_one(pool("MaxPool", {-1, 2, 8, 8}, attributes));
   EXPECT_EQ(got.node.type, OpType::kMaxPool);
   const auto& a = got.node.as<PoolAttrs>();
@@ -98,7 +100,9 @@ TEST(OnnxPool, MaxPool) {
 
 TEST(OnnxPool, MaxPoolIndices) {
   OnnxModel model;
-  model.input("x", {-1, 2, 8, 8}).output("y").node("MaxPool", {"x"}, {"y", "i"}, {attr("kernel_shape", Dims{2, 2})});
+  model.input("x", {-1, 2, 8, 8})
+      .output("y")
+      .node("MaxPool", {"x"}, {"y", "i"}, {attr("kernel_shape", Dims{2, 2})});
   EXPECT_EQ(census(import_model(model)), "MaxPool:1") << "the indices are not read";
   model.output("i");
   EXPECT_THAT(import_error(model), HasSubstr("output 1 (Indices) is not supported"));
@@ -109,8 +113,8 @@ TEST(OnnxPool, AveragePool) {
   EXPECT_FALSE(plain.node.as<PoolAttrs>().count_include_pad);
   EXPECT_FALSE(plain.node.as<PoolAttrs>().ceil_mode);
   EXPECT_EQ(plain.shape, (Dims{kBatch, 2, 7, 5}));
-  const Attrs attributes{attr("kernel_shape", Dims{2, 2}), attr("count_include_pad", 1), attr("auto_pad", "SAME_UPPER"),
-                         attr("dilations", Dims{2, 2})};
+  const Attrs attributes{attr("kernel_shape", Dims{2, 2}), attr("count_include_pad", 1),
+                         attr("auto_pad", "SAME_UPPER"), attr("dilations", Dims{2, 2})};
   const auto dilated = import_one(pool("AveragePool", {-1, 2, 8, 8}, attributes, 19));
   EXPECT_TRUE(dilated.node.as<PoolAttrs>().count_include_pad);
   EXPECT_EQ(dilated.node.as<PoolAttrs>().window, (Window{{2, 2}, {1, 1}, {2, 2}, {1, 1}, {1, 1}}));
@@ -121,8 +125,10 @@ TEST(OnnxPool, BadOnes) {
   EXPECT_THAT(import_error(pool("MaxPool", {-1, 2, 8, 8}, {})), HasSubstr("'kernel_shape' is missing"));
   EXPECT_THAT(import_error(pool("MaxPool", {-1, 2, 8, 8}, {attr("kernel_shape", Dims{0, 2})})),
               HasSubstr("'kernel_shape' holds 0"));
-  EXPECT_THAT(import_error(pool("AveragePool", {-1, 2}, {attr("kernel_shape", Dims{2, 2})})), HasSubstr("spatial"));
-  EXPECT_THAT(import_error(pool("AveragePool", {-1, 2, 8, 8}, {attr("kernel_shape", Dims{2, 2}), attr("ceil_mode", 7)})),
+  EXPECT_THAT(import_error(pool("AveragePool", {-1, 2}, {attr("kernel_shape", Dims{2, 2})})),
+              HasSubstr("spatial"));
+  EXPECT_THAT(import_error(pool("AveragePool", {-1, 2, 8, 8},
+                                {attr("kernel_shape", Dims{2, 2}), attr("ceil_mode", 7)})),
               HasSubstr("expected 0 or 1"));
 }
 

@@ -12,13 +12,20 @@ std::string quoted(const std::string& name) { return "attribute '" + printable(n
 
 const char* type_name(int type) {
   switch (type) {
-    case Attribute::FLOAT: return "a float";
-    case Attribute::INT: return "an integer";
-    case Attribute::STRING: return "a string";
-    case Attribute::TENSOR: return "a tensor";
-    case Attribute::FLOATS: return "a list of floats";
-    case Attribute::INTS: return "a list of integers";
-    default: return "something else";
+    case Attribute::FLOAT:
+      return "a float";
+    case Attribute::INT:
+      return "an integer";
+    case Attribute::STRING:
+      return "a string";
+    case Attribute::TENSOR:
+      return "a tensor";
+    case Attribute::FLOATS:
+      return "a list of floats";
+    case Attribute::INTS:
+      return "a list of integers";
+    default:
+      return "something else";
   }
 }
 
@@ -39,7 +46,8 @@ int type_of(const Attribute& a) {
 Attributes::Attributes(const onnx::NodeProto& node) {
   for (const Attribute& attribute : node.attribute()) {
     if (!attribute.ref_attr_name().empty()) {
-      throw input_error(quoted(attribute.name()) + " refers to a function's attribute, which is not supported");
+      throw input_error(quoted(attribute.name()) +
+                        " refers to a function's attribute, which is not supported");
     }
     if (!entries_.emplace(attribute.name(), Entry{&attribute}).second) {
       throw input_error(quoted(attribute.name()) + " is given twice");
@@ -54,7 +62,8 @@ const Attribute* Attributes::find(const std::string& name, int type) {
   const Attribute* attribute = found->second.attribute;
   const int is = type_of(*attribute);
   // An empty list of a file without types is a list of any kind.
-  const bool empty_list = is == Attribute::UNDEFINED && (type == Attribute::INTS || type == Attribute::FLOATS);
+  const bool empty_list =
+      is == Attribute::UNDEFINED && (type == Attribute::INTS || type == Attribute::FLOATS);
   if (is != type && !empty_list) {
     throw input_error(quoted(name) + " is " + type_name(is) + ", expected " + type_name(type));
   }

@@ -15,8 +15,8 @@ class TensorProto;
 
 namespace xdn::onnx_io {
 
-/// The attributes of one node by name. Reading one of another type than asked for is an input error; so is, at the
-/// end, one that nobody asked for: it would change what the node computes.
+/// The attributes of one node by name. Reading one of another type than asked for is an input error; so is,
+/// at the end, one that nobody asked for: it would change what the node computes.
 class Attributes {
  public:
   explicit Attributes(const onnx::NodeProto& node);

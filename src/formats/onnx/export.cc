@@ -47,7 +47,8 @@ std::vector<ValueId> used_constants(const Graph& graph) {
   const auto use = [&](ValueId id) {
     if (graph.is_constant(id) && seen.insert(id).second) out.push_back(id);
   };
-  for (const NodeId id : graph.order()) std::for_each(graph.node(id).inputs.begin(), graph.node(id).inputs.end(), use);
+  for (const NodeId id : graph.order())
+    std::for_each(graph.node(id).inputs.begin(), graph.node(id).inputs.end(), use);
   std::for_each(graph.outputs().begin(), graph.outputs().end(), use);
   return out;
 }
@@ -61,6 +62,7 @@ onnx::ModelProto build_model(const Graph& graph) {
   model.set_producer_name("xdn");
   model.add_opset_import()->set_version(opset);
   for (const auto& [key, value] : graph.metadata) {
+    if (key == "source_layers") continue;  // of the file that was read, not of this one
     auto& entry = *model.add_metadata_props();
     entry.set_key(key);
     entry.set_value(value);

@@ -48,37 +48,64 @@ Tensor scalar_like(float value, const Value& like) { return Tensor::scalar(value
 class NodeWriter {
  public:
   NodeWriter(ExportState& state, const Node& node)
-      : state_(state), node_(node), out_(state.name_of(node.output)), name_(node.name.empty() ? out_ : node.name) {
+      : state_(state),
+        node_(node),
+        out_(state.name_of(node.output)),
+        name_(node.name.empty() ? out_ : node.name) {
     for (const ValueId id : node.inputs) in_.push_back(state.name_of(id));
   }
 
   void write() {
     switch (node_.type) {
-      case OpType::kConv: return conv();
-      case OpType::kGemm: return gemm();
-      case OpType::kBatchNorm: set_float(plain("BatchNormalization"), "epsilon", node_.as<BatchNormAttrs>().epsilon); return;
-      case OpType::kLeakyRelu: set_float(plain(), "alpha", node_.as<LeakyReluAttrs>().alpha); return;
+      case OpType::kConv:
+        return conv();
+      case OpType::kGemm:
+        return gemm();
+      case OpType::kBatchNorm:
+        set_float(plain("BatchNormalization"), "epsilon", node_.as<BatchNormAttrs>().epsilon);
+        return;
+      case OpType::kLeakyRelu:
+        set_float(plain(), "alpha", node_.as<LeakyReluAttrs>().alpha);
+        return;
       case OpType::kClip: {
         const auto& a = node_.as<ClipAttrs>();
         clip(in_[0], a.min, a.max, name_, out_);
         return;
       }
-      case OpType::kHardSigmoid: return hard_sigmoid();
+      case OpType::kHardSigmoid:
+        return hard_sigmoid();
       case OpType::kMaxPool:
-      case OpType::kAveragePool: return pool();
-      case OpType::kReduceMean: return reduce_mean();
-      case OpType::kReshape: reshape(in_[0], node_.as<ReshapeAttrs>().shape, name_, out_); return;
-      case OpType::kFlatten: set_int(plain(), "axis", node_.as<FlattenAttrs>().axis); return;
-      case OpType::kTranspose: set_ints(plain(), "perm", node_.as<TransposeAttrs>().perm); return;
+      case OpType::kAveragePool:
+        return pool();
+      case OpType::kReduceMean:
+        return reduce_mean();
+      case OpType::kReshape:
+        reshape(in_[0], node_.as<ReshapeAttrs>().shape, name_, out_);
+        return;
+      case OpType::kFlatten:
+        set_int(plain(), "axis", node_.as<FlattenAttrs>().axis);
+        return;
+      case OpType::kTranspose:
+        set_ints(plain(), "perm", node_.as<TransposeAttrs>().perm);
+        return;
       case OpType::kConcat:
-      case OpType::kGather: set_int(plain(), "axis", node_.as<AxisAttrs>().axis); return;
-      case OpType::kSlice: return slice();
-      case OpType::kPad: return pad();
-      case OpType::kCast: set_int(plain(), "to", dtype_to_onnx(node_.as<CastAttrs>().to)); return;
-      case OpType::kSoftmax: return softmax();
-      case OpType::kLrn: return lrn();
+      case OpType::kGather:
+        set_int(plain(), "axis", node_.as<AxisAttrs>().axis);
+        return;
+      case OpType::kSlice:
+        return slice();
+      case OpType::kPad:
+        return pad();
+      case OpType::kCast:
+        set_int(plain(), "to", dtype_to_onnx(node_.as<CastAttrs>().to));
+        return;
+      case OpType::kSoftmax:
+        return softmax();
+      case OpType::kLrn:
+        return lrn();
       case OpType::kQuantizeLinear:
-      case OpType::kDequantizeLinear: return quantize();
+      case OpType::kDequantizeLinear:
+        return quantize();
       case OpType::kMatMul:
       case OpType::kRelu:
       case OpType::kPRelu:
@@ -91,7 +118,9 @@ class NodeWriter {
       case OpType::kPow:
       case OpType::kMax:
       case OpType::kGlobalAveragePool:
-      case OpType::kIdentity: plain(); return;
+      case OpType::kIdentity:
+        plain();
+        return;
     }
   }
 
@@ -121,7 +150,8 @@ class NodeWriter {
   void activation(const Activation& act, const std::string& x) {
     const std::string name = name_ + "/act";
     if (act.kind == ActKind::kRelu) state_.add_node("Relu", name, {x}, out_);
-    if (act.kind == ActKind::kLeakyRelu) set_float(state_.add_node("LeakyRelu", name, {x}, out_), "alpha", act.a);
+    if (act.kind == ActKind::kLeakyRelu)
+      set_float(state_.add_node("LeakyRelu", name, {x}, out_), "alpha", act.a);
     if (act.kind == ActKind::kClip) clip(x, act.a, act.b, name, out_);
   }
 
@@ -182,9 +212,11 @@ class NodeWriter {
   void reshape(const std::string& x, Dims shape, const std::string& name, const std::string& out) {
     const bool has_zero = std::find(shape.begin(), shape.end(), 0) != shape.end();
     const bool has_batch = std::find(shape.begin(), shape.end(), kBatch) != shape.end();
-    if (has_zero && has_batch) throw input_error("reshapes to an empty shape with a free batch, which ONNX cannot say");
+    if (has_zero && has_batch)
+      throw input_error("reshapes to an empty shape with a free batch, which ONNX cannot say");
     std::replace(shape.begin(), shape.end(), kBatch, int64_t{-1});
-    onnx::NodeProto& proto = state_.add_node("Reshape", name, {x, state_.add_ints(out + "/shape", shape)}, out);
+    onnx::NodeProto& proto =
+        state_.add_node("Reshape", name, {x, state_.add_ints(out + "/shape", shape)}, out);
     if (has_zero) set_int(proto, "allowzero", 1);
   }
 
@@ -220,7 +252,8 @@ class NodeWriter {
       return;
     }
     // Over several axes: flatten them, normalise the one that results, and restore the shape.
-    if (std::find(shape.begin(), shape.end(), 0) != shape.end()) throw input_error("is a softmax over nothing");
+    if (std::find(shape.begin(), shape.end(), 0) != shape.end())
+      throw input_error("is a softmax over nothing");
     const std::string flat = state_.fresh_name(out_ + "/flat"), soft = state_.fresh_name(out_ + "/soft");
     Dims target(static_cast<size_t>(a.axis) + 1, 0);
     target.back() = -1;
@@ -231,7 +264,8 @@ class NodeWriter {
 
   void lrn() {
     const auto& a = node_.as<LrnAttrs>();
-    if (a.within_channel) throw input_error("local response normalization within a channel cannot be written as ONNX");
+    if (a.within_channel)
+      throw input_error("local response normalization within a channel cannot be written as ONNX");
     onnx::NodeProto& proto = plain("LRN");
     set_int(proto, "size", a.size);
     set_float(proto, "alpha", a.alpha);
@@ -266,15 +300,20 @@ int64_t required_opset(const Graph& graph, const Node& node) {
     return dtype == DType::kI16 || dtype == DType::kU16;
   };
   switch (node.type) {
-    case OpType::kHardSwish: return 14;
+    case OpType::kHardSwish:
+      return 14;
     case OpType::kReshape: {
       const Dims& shape = node.as<ReshapeAttrs>().shape;
       return std::find(shape.begin(), shape.end(), 0) == shape.end() ? kOldest : 14;
     }
-    case OpType::kAveragePool: return all_ones(node.as<PoolAttrs>().window.dilations) ? kOldest : 19;
-    case OpType::kQuantizeLinear: return is_16_bit(node.output) ? 21 : kOldest;
-    case OpType::kDequantizeLinear: return is_16_bit(node.inputs[0]) ? 21 : kOldest;
-    default: return kOldest;
+    case OpType::kAveragePool:
+      return all_ones(node.as<PoolAttrs>().window.dilations) ? kOldest : 19;
+    case OpType::kQuantizeLinear:
+      return is_16_bit(node.output) ? 21 : kOldest;
+    case OpType::kDequantizeLinear:
+      return is_16_bit(node.inputs[0]) ? 21 : kOldest;
+    default:
+      return kOldest;
   }
 }
 

@@ -30,8 +30,8 @@ class ExportState {
   std::string add_initializer(const std::string& wanted, const Tensor& tensor);
   std::string add_ints(const std::string& wanted, const Dims& values);
   /// Trailing absent inputs are left out.
-  onnx::NodeProto& add_node(const std::string& op_type, const std::string& name, std::vector<std::string> inputs,
-                            const std::string& output);
+  onnx::NodeProto& add_node(const std::string& op_type, const std::string& name,
+                            std::vector<std::string> inputs, const std::string& output);
 
  private:
   onnx::GraphProto& file_;

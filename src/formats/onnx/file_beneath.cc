@@ -39,7 +39,8 @@ std::vector<std::string> checked_components(const std::string& location) {
   constexpr size_t kLongestPath = 4096;
   if (location.empty()) refuse(location, "has no location");
   if (location.size() > kLongestPath) refuse(location, "has a path that is too long");
-  if (location.front() == '/') refuse(location, "is an absolute path; expected a path beneath the model's folder");
+  if (location.front() == '/')
+    refuse(location, "is an absolute path; expected a path beneath the model's folder");
   if (location.find('\0') != std::string::npos) refuse(location, "has a zero byte in its path");
   std::vector<std::string> parts;
   for (std::string& part : split_path(location)) {
@@ -70,7 +71,8 @@ OpenedFile checked_file(FileDescriptor fd, const std::string& location) {
   return {std::move(fd), static_cast<int64_t>(info.st_size)};
 }
 
-OpenedFile walk(const std::string& folder, const std::vector<std::string>& parts, const std::string& location) {
+OpenedFile walk(const std::string& folder, const std::vector<std::string>& parts,
+                const std::string& location) {
   FileDescriptor at = open_folder(folder);
   for (size_t i = 0; i < parts.size(); ++i) {
     const bool last = i + 1 == parts.size();

@@ -29,9 +29,9 @@ struct OpenedFile {
   int64_t size = 0;
 };
 
-/// Opens the regular file `location`, a path written in an untrusted model, for reading. The path is relative to
-/// `folder` and cannot leave it: no absolute path, no "..", no symbolic link in any component.
-/// Throws an input error naming the location.
+/// Opens the regular file `location`, a path written in an untrusted model, for reading. The path is relative
+/// to `folder` and cannot leave it: no absolute path, no "..", no symbolic link in any component. Throws an
+/// input error naming the location.
 OpenedFile open_beneath(const std::string& folder, const std::string& location);
 
 /// The same for kernels without openat2: the path is walked component by component.

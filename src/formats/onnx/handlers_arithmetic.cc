@@ -16,8 +16,8 @@ Item& legacy_broadcast(NodeImport& node, Item& a, Item& b) {
   if (!broadcast || !has_axis || b.shape.empty()) return b;
   const auto first = static_cast<size_t>(normalized_axis(axis, rank));
   if (first + b.shape.size() > rank) {
-    throw input_error("shape " + to_string(b.shape) + " does not fit into " + to_string(a.shape) + " at axis " +
-                      std::to_string(axis));
+    throw input_error("shape " + to_string(b.shape) + " does not fit into " + to_string(a.shape) +
+                      " at axis " + std::to_string(axis));
   }
   Dims shape = b.shape;
   shape.insert(shape.end(), rank - first - shape.size(), 1);
@@ -110,7 +110,8 @@ void import_prelu(NodeImport& node) {
   Item& x = node.input(0, "X");
   Item* slope = &node.input(1, "slope");
   // Before opset 7 a vector of slopes belonged to the channels.
-  const bool per_channel = node.opset() < 7 && slope->shape.size() == 1 && slope->shape[0] != 1 && x.shape.size() > 2;
+  const bool per_channel =
+      node.opset() < 7 && slope->shape.size() == 1 && slope->shape[0] != 1 && x.shape.size() > 2;
   if (per_channel) {
     Dims shape(x.shape.size() - 1, 1);
     shape[0] = slope->shape[0];
@@ -138,8 +139,9 @@ void import_cast(NodeImport& node) {
   int64_t to = 0;
   if (node.opset() < 6) {
     const std::string name = node.attributes.get_string("to", "");
-    constexpr const char* kNames[] = {"UNDEFINED", "FLOAT", "UINT8",   "INT8",   "UINT16", "INT16", "INT32",
-                                      "INT64",     "STRING", "BOOL",   "FLOAT16", "DOUBLE", "UINT32", "UINT64"};
+    constexpr const char* kNames[] = {"UNDEFINED", "FLOAT",  "UINT8",  "INT8",   "UINT16",
+                                      "INT16",     "INT32",  "INT64",  "STRING", "BOOL",
+                                      "FLOAT16",   "DOUBLE", "UINT32", "UINT64"};
     const auto* found = std::find(std::begin(kNames), std::end(kNames), name);
     if (found == std::end(kNames)) throw input_error("cannot cast to '" + printable(name) + "'");
     to = found - std::begin(kNames);
@@ -178,7 +180,8 @@ void import_equal(NodeImport& node) {
 }
 
 void import_where(NodeImport& node) {
-  emit_known(node, sym_where(known_input(node, 0, "condition"), known_input(node, 1, "X"), known_input(node, 2, "Y")));
+  emit_known(node, sym_where(known_input(node, 0, "condition"), known_input(node, 1, "X"),
+                             known_input(node, 2, "Y")));
 }
 
 }  // namespace xdn::onnx_io

@@ -7,7 +7,8 @@
 namespace xdn::onnx_io {
 namespace {
 
-/// The axes of Squeeze and Unsqueeze: an attribute before opset 13, then an input. Nothing where they are absent.
+/// The axes of Squeeze and Unsqueeze: an attribute before opset 13, then an input. Nothing where they are
+/// absent.
 std::optional<Dims> axes_of(NodeImport& node) {
   if (node.has_input(1)) return node.int_input(1, "axes");
   return node.attributes.get_ints("axes");

@@ -12,7 +12,8 @@ Item* scalar_if_single(NodeImport& node, Item* item, const char* suffix) {
 
 /// What both directions share: x, scale, zero_point and the axis.
 void import_linear(NodeImport& node, OpType type, DType dtype) {
-  if (node.attributes.get_int("block_size", 0) != 0) throw input_error("blocked quantization is not supported");
+  if (node.attributes.get_int("block_size", 0) != 0)
+    throw input_error("blocked quantization is not supported");
   Item& x = node.input(0, "x");
   Item* scale = scalar_if_single(node, &node.input(1, "scale"), "scale");
   Item* zero_point = scalar_if_single(node, node.optional_input(2), "zero_point");
@@ -32,7 +33,8 @@ void import_quantize_linear(NodeImport& node) {
   if (output < 0 || output > 1000) throw input_error("output_dtype is " + std::to_string(output));
   DType dtype = output == 0 ? DType::kU8 : require_dtype(static_cast<int>(output), "the output");
   if (const Item* zero_point = node.optional_input(2)) {
-    if (output != 0 && zero_point->dtype != dtype) throw input_error("output_dtype is not the zero point's type");
+    if (output != 0 && zero_point->dtype != dtype)
+      throw input_error("output_dtype is not the zero point's type");
     dtype = zero_point->dtype;
   }
   import_linear(node, OpType::kQuantizeLinear, dtype);

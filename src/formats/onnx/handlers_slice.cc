@@ -62,7 +62,8 @@ void import_slice(NodeImport& node) {
   const size_t rank = x.shape.size();
   const Dims starts = ints_of(node, 1, "starts", {}), ends = ints_of(node, 2, "ends", {});
   const Dims axes = normalized_axes(ints_of(node, 3, "axes", iota(starts.size())), rank);
-  const Dims steps = node.opset() >= 10 ? ints_of(node, 4, "steps", Dims(starts.size(), 1)) : Dims(starts.size(), 1);
+  const Dims steps =
+      node.opset() >= 10 ? ints_of(node, 4, "steps", Dims(starts.size(), 1)) : Dims(starts.size(), 1);
   if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size()) {
     throw input_error("starts, ends, axes and steps have different lengths");
   }
@@ -98,7 +99,8 @@ Dims split_sizes(NodeImport& node, int64_t extent) {
     // Since opset 18 the last part may be smaller.
     const bool even = extent % outputs == 0;
     if (!even && node.opset() < 18) {
-      throw input_error("cannot split " + std::to_string(extent) + " into " + std::to_string(outputs) + " equal parts");
+      throw input_error("cannot split " + std::to_string(extent) + " into " + std::to_string(outputs) +
+                        " equal parts");
     }
     const int64_t size = (extent + outputs - 1) / outputs;
     sizes = Dims(static_cast<size_t>(outputs), size);
@@ -110,8 +112,8 @@ Dims split_sizes(NodeImport& node, int64_t extent) {
     if (left >= 0) left -= size;
   }
   if (left != 0 || static_cast<int64_t>(sizes->size()) != outputs) {
-    throw input_error("cannot split " + std::to_string(extent) + " elements as " + to_string(*sizes) + " into " +
-                      std::to_string(outputs) + " outputs");
+    throw input_error("cannot split " + std::to_string(extent) + " elements as " + to_string(*sizes) +
+                      " into " + std::to_string(outputs) + " outputs");
   }
   return *sizes;
 }
@@ -159,7 +161,8 @@ void import_pad(NodeImport& node) {
     if (node.has_input(3)) axes = normalized_axes(node.int_input(3, "axes"), rank);
   }
   if (pads.size() != 2 * axes.size()) {
-    throw input_error("has " + std::to_string(pads.size()) + " pads, expected " + std::to_string(2 * axes.size()));
+    throw input_error("has " + std::to_string(pads.size()) + " pads, expected " +
+                      std::to_string(2 * axes.size()));
   }
   for (size_t i = 0; i < axes.size(); ++i) {
     attrs.begin[static_cast<size_t>(axes[i])] = pads[i];

@@ -23,7 +23,8 @@ void check_numbers(const Dims& list, const char* name, size_t size, int64_t leas
   }
 }
 
-/// pads such that the output has ceil(in / stride) elements; the odd one goes to the end, or to the beginning.
+/// pads such that the output has ceil(in / stride) elements; the odd one goes to the end, or to the
+/// beginning.
 void pad_to_same(Window& window, const Dims& x, bool odd_at_end) {
   for (size_t i = 0; i < window.kernel.size(); ++i) {
     const int64_t in = x[i + 2];
@@ -36,7 +37,8 @@ void pad_to_same(Window& window, const Dims& x, bool odd_at_end) {
   }
 }
 
-/// The window attributes of a node that slides over x; an empty kernel means that the attribute must be there.
+/// The window attributes of a node that slides over x; an empty kernel means that the attribute must be
+/// there.
 Window read_window(NodeImport& node, const Dims& x, const Dims& kernel_of_weights) {
   if (x.size() < 3) throw input_error("input of shape " + to_string(x) + " has no spatial dimensions");
   const size_t spatial = x.size() - 2;
@@ -79,7 +81,8 @@ void import_conv(NodeImport& node) {
   Item& x = node.input(0, "X");
   Item& w = node.input(1, "W");
   if (w.shape.size() != x.shape.size()) {
-    throw input_error("weights of shape " + to_string(w.shape) + " do not fit an input of shape " + to_string(x.shape));
+    throw input_error("weights of shape " + to_string(w.shape) + " do not fit an input of shape " +
+                      to_string(x.shape));
   }
   ConvAttrs attrs;
   const Dims kernel(w.shape.begin() + std::min<std::ptrdiff_t>(2, std::ssize(w.shape)), w.shape.end());

@@ -58,23 +58,28 @@ int64_t opset_of(const onnx::ModelProto& model) {
   if (opset == 0 && model.ir_version() < 3) opset = 1;
   if (opset < 1) throw input_error("is not an ONNX model (it names no operator set)");
   if (opset > kNewestOpset) {
-    throw input_error("has opset " + std::to_string(opset) + ", expected at most " + std::to_string(kNewestOpset));
+    throw input_error("has opset " + std::to_string(opset) + ", expected at most " +
+                      std::to_string(kNewestOpset));
   }
   return opset;
 }
 
 void check_model(const onnx::ModelProto& model) {
-  if (!model.has_graph() || model.ir_version() < 1) throw input_error("is not an ONNX model (it holds no graph)");
+  if (!model.has_graph() || model.ir_version() < 1)
+    throw input_error("is not an ONNX model (it holds no graph)");
   if (model.functions_size() > 0) throw input_error("holds functions, which are not supported");
   const onnx::GraphProto& graph = model.graph();
-  if (graph.sparse_initializer_size() > 0) throw input_error("holds sparse initializers, which are not supported");
+  if (graph.sparse_initializer_size() > 0)
+    throw input_error("holds sparse initializers, which are not supported");
   if (graph.node_size() > kMaxNodes) {
     throw input_error("has " + std::to_string(graph.node_size()) + " nodes, expected at most " +
                       std::to_string(kMaxNodes));
   }
 }
 
-std::string input_name(const onnx::ValueInfoProto& input) { return "input '" + printable(input.name()) + "'"; }
+std::string input_name(const onnx::ValueInfoProto& input) {
+  return "input '" + printable(input.name()) + "'";
+}
 
 const onnx::TypeProto::Tensor& tensor_type(const onnx::ValueInfoProto& input) {
   if (!input.type().has_tensor_type()) throw input_error(input_name(input) + " is not a tensor");
@@ -88,8 +93,8 @@ const onnx::TypeProto::Tensor& tensor_type(const onnx::ValueInfoProto& input) {
 
 class Importer {
  public:
-  Importer(const std::shared_ptr<const onnx::ModelProto>& model, const std::string& path, const ImportOptions& options,
-           bool free_batch)
+  Importer(const std::shared_ptr<const onnx::ModelProto>& model, const std::string& path,
+           const ImportOptions& options, bool free_batch)
       : model_(*model),
         options_(options),
         tensors_(model, folder_of(path)),
@@ -138,7 +143,8 @@ class Importer {
 
   void bind(const onnx::ValueInfoProto& input, const Tensor& tensor) {
     const auto& type = input.type().tensor_type();
-    bool fits = input.type().has_tensor_type() && require_dtype(type.elem_type(), input_name(input)) == tensor.dtype();
+    bool fits = input.type().has_tensor_type() &&
+                require_dtype(type.elem_type(), input_name(input)) == tensor.dtype();
     if (fits && type.has_shape()) {
       fits = static_cast<size_t>(type.shape().dim_size()) == tensor.rank();
       for (size_t i = 0; fits && i < tensor.rank(); ++i) {
@@ -182,8 +188,8 @@ class Importer {
                         std::to_string(axis) + "; only the batch may be open");
     }
     if (!symbol.empty() && !batch_symbol_.empty() && symbol != batch_symbol_) {
-      throw input_error(input_name(input) + " has the batch '" + printable(symbol) + "', but another input has '" +
-                        printable(batch_symbol_) + "'");
+      throw input_error(input_name(input) + " has the batch '" + printable(symbol) +
+                        "', but another input has '" + printable(batch_symbol_) + "'");
     }
     if (!symbol.empty()) batch_symbol_ = symbol;
     return kBatch;
@@ -192,8 +198,8 @@ class Importer {
   void add_node(const onnx::NodeProto& proto) {
     const Handler handler = is_onnx_domain(proto.domain()) ? find_handler(proto.op_type()) : nullptr;
     if (handler == nullptr) {
-      throw input_error("operator '" + printable(proto.op_type()) + "' (domain '" + printable(proto.domain()) +
-                        "') is not supported");
+      throw input_error("operator '" + printable(proto.op_type()) + "' (domain '" +
+                        printable(proto.domain()) + "') is not supported");
     }
     if (proto.output_size() == 0) throw input_error("has no outputs");
     NodeImport node(state_, proto);
@@ -214,7 +220,8 @@ class Importer {
     state_.graph.set_outputs(std::move(outputs));
   }
 
-  /// The value with that very name: what is known under another one is a second constant, or passes an Identity.
+  /// The value with that very name: what is known under another one is a second constant, or passes an
+  /// Identity.
   ValueId output_value(const std::string& name) {
     Graph& graph = state_.graph;
     const ValueId id = state_.materialize(state_.find(name));

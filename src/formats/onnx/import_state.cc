@@ -70,7 +70,9 @@ Item& ImportState::define(Item item) {
   return at->second;
 }
 
-Item& ImportState::define_value(const std::string& name, ValueId id) { return define(item_of(graph, name, id)); }
+Item& ImportState::define_value(const std::string& name, ValueId id) {
+  return define(item_of(graph, name, id));
+}
 
 Item& ImportState::define_constant(const std::string& name, Tensor tensor) {
   return define_value(name, graph.add_constant(name, std::move(tensor)));
@@ -87,7 +89,9 @@ void ImportState::bind_input(const std::string& name, Tensor tensor) {
   define_constant(name, std::move(tensor));
 }
 
-Item& ImportState::add_part(ValueId id) { return parts_.emplace_back(item_of(graph, graph.value(id).name, id)); }
+Item& ImportState::add_part(ValueId id) {
+  return parts_.emplace_back(item_of(graph, graph.value(id).name, id));
+}
 
 Item& ImportState::add_constant_part(const std::string& wanted, Tensor tensor) {
   return add_part(graph.add_constant(fresh_name(wanted), std::move(tensor)));

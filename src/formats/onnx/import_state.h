@@ -16,8 +16,8 @@ class GraphProto;
 
 namespace xdn::onnx_io {
 
-/// What an ONNX value is so far: a value of the graph, or integers known (perhaps but for the batch) at load time
-/// that become a constant of the graph when a node needs them.
+/// What an ONNX value is so far: a value of the graph, or integers known (perhaps but for the batch) at load
+/// time that become a constant of the graph when a node needs them.
 struct Item {
   std::string name;
   DType dtype = DType::kF32;
@@ -45,7 +45,9 @@ class ImportState {
   /// Somebody reads it: a node or the graph's outputs.
   bool is_used(const std::string& name) const { return used_.contains(name); }
   bool is_initializer(const std::string& name) const { return initializers_.contains(name); }
-  bool is_constant(const Item& item) const { return item.ints ? item.ints->is_known() : graph.is_constant(item.id); }
+  bool is_constant(const Item& item) const {
+    return item.ints ? item.ints->is_known() : graph.is_constant(item.id);
+  }
   /// A name that the file does not use.
   std::string fresh_name(const std::string& wanted);
 

@@ -84,13 +84,15 @@ std::optional<SymTensor> NodeImport::evaluate(OpType type, const OpAttrs& attrs,
   return evaluate_sym(type, attrs, operands);
 }
 
-std::optional<Tensor> NodeImport::fold(OpType type, const OpAttrs& attrs, const std::vector<Item*>& inputs) const {
+std::optional<Tensor> NodeImport::fold(OpType type, const OpAttrs& attrs,
+                                       const std::vector<Item*>& inputs) const {
   if (inputs.size() != 1 || !state_.is_constant(*inputs[0])) return std::nullopt;
   const Tensor& x = state_.graph.constant(state_.materialize(*inputs[0]));
   if (type == OpType::kCast) return x.converted(std::get<CastAttrs>(attrs).to);
   if (type != OpType::kReshape) return std::nullopt;
   const Dims& shape = std::get<ReshapeAttrs>(attrs).shape;
-  const bool fits = std::find(shape.begin(), shape.end(), kBatch) == shape.end() && element_count(shape) == x.size();
+  const bool fits =
+      std::find(shape.begin(), shape.end(), kBatch) == shape.end() && element_count(shape) == x.size();
   if (!fits) throw input_error("cannot reshape " + to_string(x.dims()) + " to " + to_string(shape));
   return x.reshaped(shape);
 }
@@ -117,12 +119,14 @@ void NodeImport::emit(OpType type, OpAttrs attrs, const std::vector<Item*>& inpu
   } else if (auto constant = fold(type, attrs, inputs)) {
     state_.define_constant(name, std::move(*constant));
   } else {
-    const std::string node_name = output == 0 ? layer_name(node_) : layer_name(node_) + "/" + std::to_string(output);
+    const std::string node_name =
+        output == 0 ? layer_name(node_) : layer_name(node_) + "/" + std::to_string(output);
     state_.define_value(name, add_node(type, std::move(attrs), inputs, node_name, name));
   }
 }
 
-Item& NodeImport::emit_part(OpType type, OpAttrs attrs, const std::vector<Item*>& inputs, const std::string& suffix) {
+Item& NodeImport::emit_part(OpType type, OpAttrs attrs, const std::vector<Item*>& inputs,
+                            const std::string& suffix) {
   const std::string name = state_.fresh_name(output_name(0) + "/" + suffix);
   if (auto ints = evaluate(type, attrs, inputs)) return state_.define_ints(name, std::move(*ints));
   if (auto constant = fold(type, attrs, inputs)) return state_.define_constant(name, std::move(*constant));
@@ -160,7 +164,8 @@ std::string layer_name(const onnx::NodeProto& node) {
 int64_t normalized_axis(int64_t axis, size_t rank) {
   const auto n = static_cast<int64_t>(rank);
   if (axis < -n || axis >= n) {
-    throw input_error("axis " + std::to_string(axis) + " is out of range for " + std::to_string(rank) + " dimensions");
+    throw input_error("axis " + std::to_string(axis) + " is out of range for " + std::to_string(rank) +
+                      " dimensions");
   }
   return axis < 0 ? axis + n : axis;
 }

@@ -55,7 +55,8 @@ class NodeImport {
 
  private:
   std::string output_name(size_t i) const;
-  std::optional<SymTensor> evaluate(OpType type, const OpAttrs& attrs, const std::vector<Item*>& inputs) const;
+  std::optional<SymTensor> evaluate(OpType type, const OpAttrs& attrs,
+                                    const std::vector<Item*>& inputs) const;
   std::optional<Tensor> fold(OpType type, const OpAttrs& attrs, const std::vector<Item*>& inputs) const;
   ValueId add_node(OpType type, OpAttrs attrs, const std::vector<Item*>& inputs, const std::string& node_name,
                    const std::string& value_name);

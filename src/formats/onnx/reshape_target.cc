@@ -17,11 +17,13 @@ struct Product {
 
 Product product_of(const Dims& dims) {
   Dims fixed;
-  std::copy_if(dims.begin(), dims.end(), std::back_inserter(fixed), [](int64_t extent) { return extent != kBatch; });
+  std::copy_if(dims.begin(), dims.end(), std::back_inserter(fixed),
+               [](int64_t extent) { return extent != kBatch; });
   return {element_count(fixed), static_cast<int64_t>(dims.size() - fixed.size())};
 }
 
-/// The extent that makes from = rest * extent; nothing where there is none, or it would mix the batch with others.
+/// The extent that makes from = rest * extent; nothing where there is none, or it would mix the batch with
+/// others.
 std::optional<int64_t> remaining_extent(const Product& from, const Product& rest) {
   if (from.batches == rest.batches) {
     if (rest.fixed == 0 || from.fixed % rest.fixed != 0) return std::nullopt;
@@ -32,7 +34,7 @@ std::optional<int64_t> remaining_extent(const Product& from, const Product& rest
 }
 
 struct Target {
-  Dims dims;                    ///< 1 at the extent that remains
+  Dims dims;                      ///< 1 at the extent that remains
   std::optional<size_t> remains;  ///< its place
 };
 
@@ -65,7 +67,8 @@ Dims reshape_target(const Dims& from, const SymTensor& target, bool allow_zero, 
       }
       resolved.dims.push_back(from[i]);
     } else if (!e.is_known() || e.value == -1) {
-      if (resolved.remains) throw input_error("cannot reshape to " + wanted + ": more than one extent is open");
+      if (resolved.remains)
+        throw input_error("cannot reshape to " + wanted + ": more than one extent is open");
       resolved.remains = i;
       resolved.dims.push_back(1);
     } else {

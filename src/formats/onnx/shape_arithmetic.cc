@@ -11,7 +11,9 @@ namespace {
 using Binary = SymInt (*)(const SymInt&, const SymInt&);
 
 /// value by reference: it is written while the first argument is evaluated, in whatever order that happens.
-SymInt checked(bool overflow, const int64_t& value) { return overflow ? SymInt::unknown() : SymInt::known(value); }
+SymInt checked(bool overflow, const int64_t& value) {
+  return overflow ? SymInt::unknown() : SymInt::known(value);
+}
 
 SymInt add(const SymInt& a, const SymInt& b) {
   int64_t value = 0;
@@ -74,8 +76,9 @@ SymInt select(const SymInt& condition, const SymInt& a, const SymInt& b) {
 
 /// Values that an i32 tensor cannot hold would wrap; shapes never do, so they just become unknown.
 SymInt within(DType dtype, const SymInt& x) {
-  const bool fits = dtype != DType::kI32 || !x.is_known() ||
-                    (x.value >= std::numeric_limits<int32_t>::min() && x.value <= std::numeric_limits<int32_t>::max());
+  const bool fits =
+      dtype != DType::kI32 || !x.is_known() ||
+      (x.value >= std::numeric_limits<int32_t>::min() && x.value <= std::numeric_limits<int32_t>::max());
   return fits ? x : SymInt::unknown();
 }
 
@@ -115,7 +118,8 @@ size_t offset_of(const Dims& index, const Dims& dims) {
 const SymInt& broadcast_at(const SymTensor& x, const Dims& index) {
   const size_t skip = index.size() - x.dims.size();
   int64_t offset = 0;
-  for (size_t i = 0; i < x.dims.size(); ++i) offset = offset * x.dims[i] + (x.dims[i] == 1 ? 0 : index[skip + i]);
+  for (size_t i = 0; i < x.dims.size(); ++i)
+    offset = offset * x.dims[i] + (x.dims[i] == 1 ? 0 : index[skip + i]);
   return x.elements[static_cast<size_t>(offset)];
 }
 
@@ -146,7 +150,8 @@ std::optional<SymTensor> arithmetic(Binary op, std::span<const SymTensor* const>
 }
 
 std::optional<SymTensor> reshape(const SymTensor& x, const Dims& dims) {
-  if (std::find(dims.begin(), dims.end(), kBatch) != dims.end() || element_count(dims) != element_count(x.dims)) {
+  if (std::find(dims.begin(), dims.end(), kBatch) != dims.end() ||
+      element_count(dims) != element_count(x.dims)) {
     throw input_error("cannot reshape " + to_string(x.dims) + " to " + to_string(dims));
   }
   return SymTensor{x.dtype, dims, x.elements};
@@ -293,27 +298,44 @@ std::string to_string(const SymTensor& sym) {
   return out + "]";
 }
 
-std::optional<SymTensor> evaluate_sym(OpType type, const OpAttrs& attrs, std::span<const SymTensor* const> inputs) {
+std::optional<SymTensor> evaluate_sym(OpType type, const OpAttrs& attrs,
+                                      std::span<const SymTensor* const> inputs) {
   const SymTensor& x = *inputs[0];
   switch (type) {
-    case OpType::kAdd: return arithmetic(add, inputs);
-    case OpType::kSub: return arithmetic(sub, inputs);
-    case OpType::kMul: return arithmetic(mul, inputs);
-    case OpType::kDiv: return arithmetic(div, inputs);
-    case OpType::kMax: return arithmetic(max, inputs);
-    case OpType::kIdentity: return x;
-    case OpType::kReshape: return reshape(x, std::get<ReshapeAttrs>(attrs).shape);
-    case OpType::kFlatten: return reshape(x, flattened(x.dims, std::get<FlattenAttrs>(attrs).axis));
-    case OpType::kTranspose: return transpose(x, std::get<TransposeAttrs>(attrs).perm);
-    case OpType::kConcat: return concat(inputs, std::get<AxisAttrs>(attrs).axis);
-    case OpType::kSlice: return slice(x, std::get<SliceAttrs>(attrs));
-    case OpType::kGather: return gather(x, *inputs[1], std::get<AxisAttrs>(attrs).axis);
-    case OpType::kCast: return cast(x, std::get<CastAttrs>(attrs).to);
-    default: return std::nullopt;
+    case OpType::kAdd:
+      return arithmetic(add, inputs);
+    case OpType::kSub:
+      return arithmetic(sub, inputs);
+    case OpType::kMul:
+      return arithmetic(mul, inputs);
+    case OpType::kDiv:
+      return arithmetic(div, inputs);
+    case OpType::kMax:
+      return arithmetic(max, inputs);
+    case OpType::kIdentity:
+      return x;
+    case OpType::kReshape:
+      return reshape(x, std::get<ReshapeAttrs>(attrs).shape);
+    case OpType::kFlatten:
+      return reshape(x, flattened(x.dims, std::get<FlattenAttrs>(attrs).axis));
+    case OpType::kTranspose:
+      return transpose(x, std::get<TransposeAttrs>(attrs).perm);
+    case OpType::kConcat:
+      return concat(inputs, std::get<AxisAttrs>(attrs).axis);
+    case OpType::kSlice:
+      return slice(x, std::get<SliceAttrs>(attrs));
+    case OpType::kGather:
+      return gather(x, *inputs[1], std::get<AxisAttrs>(attrs).axis);
+    case OpType::kCast:
+      return cast(x, std::get<CastAttrs>(attrs).to);
+    default:
+      return std::nullopt;
   }
 }
 
-std::optional<SymTensor> sym_min(const SymTensor& a, const SymTensor& b) { return elementwise(min, a.dtype, a, b); }
+std::optional<SymTensor> sym_min(const SymTensor& a, const SymTensor& b) {
+  return elementwise(min, a.dtype, a, b);
+}
 
 std::optional<SymTensor> sym_equal(const SymTensor& a, const SymTensor& b) {
   return elementwise(equal, DType::kBool, a, b);

@@ -10,7 +10,8 @@
 
 namespace xdn::onnx_io {
 
-/// An integer known when the model is loaded, the free batch N (at least 1) itself, or something computed from it.
+/// An integer known when the model is loaded, the free batch N (at least 1) itself, or something computed
+/// from it.
 struct SymInt {
   enum class Kind : uint8_t { kKnown, kBatch, kUnknown };
   Kind kind = Kind::kUnknown;
@@ -48,9 +49,10 @@ using xdn::to_string;
 /// "[N,3,?]"
 std::string to_string(const SymTensor& sym);
 
-/// One op of the list on tracked tensors. Nothing where the op is not evaluated here or the result would be too
-/// large; an input error where operands do not fit.
-std::optional<SymTensor> evaluate_sym(OpType type, const OpAttrs& attrs, std::span<const SymTensor* const> inputs);
+/// One op of the list on tracked tensors. Nothing where the op is not evaluated here or the result would be
+/// too large; an input error where operands do not fit.
+std::optional<SymTensor> evaluate_sym(OpType type, const OpAttrs& attrs,
+                                      std::span<const SymTensor* const> inputs);
 
 /// Operators of shape computations that the graph does not have.
 std::optional<SymTensor> sym_min(const SymTensor& a, const SymTensor& b);

@@ -17,18 +17,30 @@ using Proto = onnx::TensorProto;
 
 const char* onnx_type_name(int data_type) {
   switch (data_type) {
-    case 0: return "undefined";
-    case 8: return "string";
-    case 14: return "complex64";
-    case 15: return "complex128";
-    case 17: return "float8e4m3fn";
-    case 18: return "float8e4m3fnuz";
-    case 19: return "float8e5m2";
-    case 20: return "float8e5m2fnuz";
-    case 21: return "uint4";
-    case 22: return "int4";
-    case 23: return "float4e2m1";
-    default: return nullptr;
+    case 0:
+      return "undefined";
+    case 8:
+      return "string";
+    case 14:
+      return "complex64";
+    case 15:
+      return "complex128";
+    case 17:
+      return "float8e4m3fn";
+    case 18:
+      return "float8e4m3fnuz";
+    case 19:
+      return "float8e5m2";
+    case 20:
+      return "float8e5m2fnuz";
+    case 21:
+      return "uint4";
+    case 22:
+      return "int4";
+    case 23:
+      return "float4e2m1";
+    default:
+      return nullptr;
   }
 }
 
@@ -41,17 +53,18 @@ Dims checked_dims(const Proto& proto) {
 }
 
 Error wrong_count(const Dims& dims, int64_t expected, int64_t found, const char* unit) {
-  return input_error("holds " + std::to_string(found) + " " + unit + ", expected " + std::to_string(expected) +
-                     " for shape " + to_string(dims));
+  return input_error("holds " + std::to_string(found) + " " + unit + ", expected " +
+                     std::to_string(expected) + " for shape " + to_string(dims));
 }
 
 bool is_aligned(const void* data, size_t alignment) {
   return reinterpret_cast<uintptr_t>(data) % alignment == 0;  // NOLINT
 }
 
-/// Memory as a tensor: viewed where owner keeps it and it is aligned, otherwise copied. b8 is always copied, because
-/// a bool object may hold 0 and 1 only.
-Tensor from_memory(DType dtype, const Dims& dims, const std::shared_ptr<const void>& owner, const void* data) {
+/// Memory as a tensor: viewed where owner keeps it and it is aligned, otherwise copied. b8 is always copied,
+/// because a bool object may hold 0 and 1 only.
+Tensor from_memory(DType dtype, const Dims& dims, const std::shared_ptr<const void>& owner,
+                   const void* data) {
   const bool viewable = owner != nullptr && dtype != DType::kBool && is_aligned(data, dtype_size(dtype));
   if (viewable && element_count(dims) != 0) return Tensor::view(dtype, dims, owner, data);
   Tensor tensor(dtype, dims);
@@ -64,10 +77,11 @@ Tensor from_memory(DType dtype, const Dims& dims, const std::shared_ptr<const vo
   return tensor;
 }
 
-/// One of the typed fields, whose elements may be wider than the tensor's: integers are narrowed, 16-bit floats
-/// stand as their bits.
+/// One of the typed fields, whose elements may be wider than the tensor's: integers are narrowed, 16-bit
+/// floats stand as their bits.
 template <class Field>
-Tensor from_field(DType dtype, const Dims& dims, const std::shared_ptr<const void>& owner, const Field& field) {
+Tensor from_field(DType dtype, const Dims& dims, const std::shared_ptr<const void>& owner,
+                  const Field& field) {
   using Stored = std::remove_cvref_t<decltype(*field.data())>;
   const int64_t count = element_count(dims, dtype_size(dtype));
   if (field.size() != count) throw wrong_count(dims, count, field.size(), "values");
@@ -89,14 +103,20 @@ Tensor from_field(DType dtype, const Dims& dims, const std::shared_ptr<const voi
   return tensor;
 }
 
-Tensor from_typed_field(const Proto& proto, DType dtype, const Dims& dims, const std::shared_ptr<const void>& owner) {
+Tensor from_typed_field(const Proto& proto, DType dtype, const Dims& dims,
+                        const std::shared_ptr<const void>& owner) {
   switch (dtype) {
-    case DType::kF32: return from_field(dtype, dims, owner, proto.float_data());
-    case DType::kF64: return from_field(dtype, dims, owner, proto.double_data());
-    case DType::kI64: return from_field(dtype, dims, owner, proto.int64_data());
+    case DType::kF32:
+      return from_field(dtype, dims, owner, proto.float_data());
+    case DType::kF64:
+      return from_field(dtype, dims, owner, proto.double_data());
+    case DType::kI64:
+      return from_field(dtype, dims, owner, proto.int64_data());
     case DType::kU32:
-    case DType::kU64: return from_field(dtype, dims, owner, proto.uint64_data());
-    default: return from_field(dtype, dims, owner, proto.int32_data());
+    case DType::kU64:
+      return from_field(dtype, dims, owner, proto.uint64_data());
+    default:
+      return from_field(dtype, dims, owner, proto.int32_data());
   }
 }
 
@@ -111,7 +131,8 @@ int64_t parse_extent(const std::string& text, const char* what) {
   return value;
 }
 
-Tensor read_located(const Proto& proto, DType dtype, const Dims& dims, const std::shared_ptr<const void>& owner) {
+Tensor read_located(const Proto& proto, DType dtype, const Dims& dims,
+                    const std::shared_ptr<const void>& owner) {
   if (!proto.has_raw_data()) return from_typed_field(proto, dtype, dims, owner);
   const int64_t expected = element_count(dims, dtype_size(dtype)) * static_cast<int64_t>(dtype_size(dtype));
   const auto found = static_cast<int64_t>(proto.raw_data().size());
@@ -123,38 +144,65 @@ Tensor read_located(const Proto& proto, DType dtype, const Dims& dims, const std
 
 std::optional<DType> dtype_from_onnx(int data_type) {
   switch (data_type) {
-    case Proto::FLOAT: return DType::kF32;
-    case Proto::UINT8: return DType::kU8;
-    case Proto::INT8: return DType::kI8;
-    case Proto::UINT16: return DType::kU16;
-    case Proto::INT16: return DType::kI16;
-    case Proto::INT32: return DType::kI32;
-    case Proto::INT64: return DType::kI64;
-    case Proto::BOOL: return DType::kBool;
-    case Proto::FLOAT16: return DType::kF16;
-    case Proto::DOUBLE: return DType::kF64;
-    case Proto::UINT32: return DType::kU32;
-    case Proto::UINT64: return DType::kU64;
-    case Proto::BFLOAT16: return DType::kBF16;
-    default: return std::nullopt;
+    case Proto::FLOAT:
+      return DType::kF32;
+    case Proto::UINT8:
+      return DType::kU8;
+    case Proto::INT8:
+      return DType::kI8;
+    case Proto::UINT16:
+      return DType::kU16;
+    case Proto::INT16:
+      return DType::kI16;
+    case Proto::INT32:
+      return DType::kI32;
+    case Proto::INT64:
+      return DType::kI64;
+    case Proto::BOOL:
+      return DType::kBool;
+    case Proto::FLOAT16:
+      return DType::kF16;
+    case Proto::DOUBLE:
+      return DType::kF64;
+    case Proto::UINT32:
+      return DType::kU32;
+    case Proto::UINT64:
+      return DType::kU64;
+    case Proto::BFLOAT16:
+      return DType::kBF16;
+    default:
+      return std::nullopt;
   }
 }
 
 int dtype_to_onnx(DType dtype) {
   switch (dtype) {
-    case DType::kF32: return Proto::FLOAT;
-    case DType::kF64: return Proto::DOUBLE;
-    case DType::kF16: return Proto::FLOAT16;
-    case DType::kBF16: return Proto::BFLOAT16;
-    case DType::kI8: return Proto::INT8;
-    case DType::kU8: return Proto::UINT8;
-    case DType::kI16: return Proto::INT16;
-    case DType::kU16: return Proto::UINT16;
-    case DType::kI32: return Proto::INT32;
-    case DType::kU32: return Proto::UINT32;
-    case DType::kI64: return Proto::INT64;
-    case DType::kU64: return Proto::UINT64;
-    case DType::kBool: return Proto::BOOL;
+    case DType::kF32:
+      return Proto::FLOAT;
+    case DType::kF64:
+      return Proto::DOUBLE;
+    case DType::kF16:
+      return Proto::FLOAT16;
+    case DType::kBF16:
+      return Proto::BFLOAT16;
+    case DType::kI8:
+      return Proto::INT8;
+    case DType::kU8:
+      return Proto::UINT8;
+    case DType::kI16:
+      return Proto::INT16;
+    case DType::kU16:
+      return Proto::UINT16;
+    case DType::kI32:
+      return Proto::INT32;
+    case DType::kU32:
+      return Proto::UINT32;
+    case DType::kI64:
+      return Proto::INT64;
+    case DType::kU64:
+      return Proto::UINT64;
+    case DType::kBool:
+      return Proto::BOOL;
   }
   return Proto::UNDEFINED;
 }
@@ -209,7 +257,9 @@ Tensor TensorSource::read_external(const onnx::TensorProto& proto, DType dtype, 
 
 namespace xdn {
 
-Tensor tensor_from_proto(const onnx::TensorProto& proto) { return onnx_io::TensorSource(nullptr, "").read(proto); }
+Tensor tensor_from_proto(const onnx::TensorProto& proto) {
+  return onnx_io::TensorSource(nullptr, "").read(proto);
+}
 
 Tensor read_tensor_proto(const std::string& path) {
   try {

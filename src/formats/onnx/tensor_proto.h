@@ -23,15 +23,16 @@ int dtype_to_onnx(DType dtype);
 /// As dtype_from_onnx, but throws an input error naming the type and what has it.
 DType require_dtype(int data_type, const std::string& what);
 
-/// Where tensors come from: the message that holds them (kept alive by tensors that view its bytes) and the folder
-/// with the external data. Opens each external file once.
+/// Where tensors come from: the message that holds them (kept alive by tensors that view its bytes) and the
+/// folder with the external data. Opens each external file once.
 class TensorSource {
  public:
   /// owner may be null: then nothing is viewed and all elements are copied.
   TensorSource(std::shared_ptr<const void> owner, std::string folder)
       : owner_(std::move(owner)), folder_(std::move(folder)) {}
 
-  /// The tensor of a message inside owner. Throws an input error where type, extents and bytes do not fit together.
+  /// The tensor of a message inside owner. Throws an input error where type, extents and bytes do not fit
+  /// together.
   Tensor read(const onnx::TensorProto& proto);
 
  private:
@@ -49,7 +50,8 @@ namespace xdn {
 /// A copy of a message's tensor; external data is refused.
 Tensor tensor_from_proto(const onnx::TensorProto& proto);
 
-/// The tensor in a file that holds one TensorProto, as ONNX's own tests come with. Input error naming the file.
+/// The tensor in a file that holds one TensorProto, as ONNX's own tests come with. Input error naming the
+/// file.
 Tensor read_tensor_proto(const std::string& path);
 
 }  // namespace xdn
