@@ -42,5 +42,5 @@ function(xdn_test name)
   # The code under test keeps its own level. At -O3 GCC 12 warns wrongly about string concatenation in tests.
   target_compile_options(${name} PRIVATE -O1)
   xdn_precompile(${name} <gtest/gtest.h> <string> <vector>)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT ${ARG_TIMEOUT})
 endfunction()
