@@ -40,7 +40,9 @@ class DenseRuns {
   DenseRuns(const std::vector<TapWindow>& windows, int64_t dst_h, int64_t dst_w);
 
   const std::vector<TapRun>& runs() const { return runs_; }
-  const RunTap& tap(const TapRun& run, int32_t i) const { return taps_[static_cast<size_t>(run.first_tap + i)]; }
+  const RunTap& tap(const TapRun& run, int32_t i) const {
+    return taps_[static_cast<size_t>(run.first_tap + i)];
+  }
   /// Per operand and tap of its window, its slot among the used ones, or -1.
   const std::vector<std::vector<int32_t>>& slots() const { return slots_; }
   int64_t used_taps(size_t operand) const { return used_taps_[operand]; }

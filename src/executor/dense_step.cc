@@ -197,7 +197,8 @@ void DenseStep::run(const TileContext& context) const {
   }
 }
 
-void DenseStep::run_panel(const TileContext& context, int64_t group, const Panel& panel, const TapRun& r) const {
+void DenseStep::run_panel(const TileContext& context, int64_t group, const Panel& panel,
+                          const TapRun& r) const {
   const int64_t n = context.n;
   const int64_t columns = panel.vectors * table_.lanes;
   GemmPair pairs[kMostPairs];

@@ -15,8 +15,8 @@ struct ImportOptions {
 };
 
 /// "model.onnx" or "net.prototxt:weights.caffemodel". The graph is verified, its shapes are known.
-/// metadata["source_layers"] says how many layers the file has (Caffe: of the TEST phase, inputs apart; ONNX: nodes).
-/// Throws an input error naming file and layer.
+/// metadata["source_layers"] says how many layers the file has (Caffe: of the TEST phase, inputs apart; ONNX:
+/// nodes). Throws an input error naming file and layer.
 Graph load_model(const std::string& spec, const ImportOptions& options = {});
 Graph import_onnx(const std::string& path, const ImportOptions& options = {});
 Graph import_caffe(const std::string& prototxt, const std::string& caffemodel);

@@ -72,7 +72,8 @@ TEST(DenseRuns, ThreeByThreeHasNineKinds) {
   // Corners, lines and columns of the border, and one run per inner line.
   const DenseRuns runs({window(6, 3, 1, 1)}, 6, 6);
   EXPECT_EQ(runs.runs().size(), 4u + 2u + 2u + 4u);
-  EXPECT_EQ(std::count_if(runs.runs().begin(), runs.runs().end(), [](const TapRun& r) { return r.column; }), 2);
+  EXPECT_EQ(std::count_if(runs.runs().begin(), runs.runs().end(), [](const TapRun& r) { return r.column; }),
+            2);
 }
 
 TEST(DenseRuns, OnOnePositionOnlyTheCentreIsUsed) {
