@@ -1,9 +1,9 @@
 // Every GEMM row of kernels.inc over the shapes of real networks: bench/shapes/*.txt, one problem per line,
 // "rows k oc pairs". Rates are multiply-accumulates per second of one thread.
 //
-//   bench/kernels                                    every row, every shape file
-//   bench/kernels --benchmark_filter='avx512.*/4/'   four vectors of avx512
-//   bench/kernels --benchmark_filter=aliasing        why rows are padded (docs/executor.md)
+//   build/release/bench/kernels/kernels              every row, every shape file
+//   kernels --benchmark_filter='avx512.*/4/'   four vectors of avx512
+//   kernels --benchmark_filter=aliasing        why rows are padded (docs/executor.md)
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>

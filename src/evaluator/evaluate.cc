@@ -1,9 +1,6 @@
 #include "evaluator/evaluate.h"
 
 #include <algorithm>
-#include <cstring>
-#include <exception>
-#include <mutex>
 #include <string>
 
 #include "base/error.h"
@@ -12,39 +9,8 @@
 namespace xdn {
 namespace {
 
-constexpr int64_t kMostLogitBytes = int64_t{256}
-                                    << 20;  ///< of one run, where the caller leaves the batch open
-
-/// Calls fill on the workers and keeps its first exception: tiles after it come out black, without more
-/// reading.
-class GuardedFill {
- public:
-  GuardedFill(const ImageSource& images, int64_t image_bytes) : images_(images), image_bytes_(image_bytes) {}
-
-  void operator()(int64_t first, int64_t count, uint8_t* dst) {
-    if (!failed_.load(std::memory_order_relaxed)) {
-      try {
-        images_.fill(first, count, dst);
-        return;
-      } catch (...) {
-        const std::lock_guard lock(mutex_);
-        if (!error_) error_ = std::current_exception();
-        failed_ = true;
-      }
-    }
-    std::memset(dst, 0, static_cast<size_t>(count * image_bytes_));
-  }
-  void rethrow() const {
-    if (error_) std::rethrow_exception(error_);
-  }
-
- private:
-  const ImageSource& images_;
-  const int64_t image_bytes_;
-  std::mutex mutex_;
-  std::exception_ptr error_;
-  std::atomic<bool> failed_{false};
-};
+/// Of one run, where the caller leaves the batch open.
+constexpr int64_t kMostLogitBytes = int64_t{256} << 20;
 
 }  // namespace
 
@@ -72,16 +38,14 @@ Evaluation evaluate(Executor& executor, const ImageSource& images, std::span<con
   for (int64_t first = 0; first < n; first += batch) {
     const int64_t count = std::min(batch, n - first);
     ImageSource part;
-    GuardedFill fill(images, image_bytes);
     if (images.data != nullptr) {
       part.data = images.data + first * image_bytes;
     } else {
       part.fill = [&](int64_t at, int64_t images_of_tile, uint8_t* dst) {
-        fill(first + at, images_of_tile, dst);
+        images.fill(first + at, images_of_tile, dst);
       };
     }
     executor.run_u8(part, count, logits.data(), options.done);
-    fill.rethrow();
     for (int64_t i = 0; i < count; ++i) {
       const std::span<const float> row(logits.data() + i * outputs, static_cast<size_t>(outputs));
       result.accuracy.add(row, labels[static_cast<size_t>(first + i)]);
