@@ -155,6 +155,9 @@ std::unique_ptr<Step> Lowering::try_fast(const Node& node) {
 }
 
 void Lowering::lower_node(const Node& node) {
+  if (node.type == OpType::kQuantizeLinear || node.type == OpType::kDequantizeLinear) {
+    throw input_error("the model is quantized; this version runs that with --isa ref only");
+  }
   check_value(graph_.value(node.output), node.name);
   for (const ValueId input : node.inputs) {
     if (input != kNoValue && !graph_.is_constant(input)) check_value(graph_.value(input), node.name);
