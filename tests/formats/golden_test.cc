@@ -1,5 +1,8 @@
-// The shared networks, through the reference executor, against the logits that came with them.
+// The shared networks, through the reference executor and through plans of every ISA, against the logits that
+// came with them.
 
+#include "base/cpu.h"
+#include "executor/executor.h"
 #include "executor/reference.h"
 #include "formats/model_io.h"
 #include "support/golden_images.h"
@@ -33,6 +36,51 @@ TEST(Golden, ResNet50Caffe) {
 }
 TEST(Golden, ResNet20Onnx) { expect_golden("resnet20-cifar10", "resnet20.onnx", "", ""); }
 TEST(Golden, ResNet56Onnx) { expect_golden("resnet56-cifar10", "resnet56.onnx", "", ""); }
+
+/// The bytes of the golden images, folded into the first convolution.
+void expect_golden_plan(const std::string& folder, const std::string& spec_in_folder, Isa isa) {
+  const auto models = models_dir();
+  if (!models) GTEST_SKIP() << "skipped: no shared models";
+  const std::string dir = (*models / folder).string() + "/";
+  const size_t colon = spec_in_folder.find(':');
+  const std::string spec = colon == std::string::npos ? dir + spec_in_folder
+                                                      : dir + spec_in_folder.substr(0, colon) + ":" + dir +
+                                                            spec_in_folder.substr(colon + 1);
+  const auto preprocess = find_preprocess(model_stem(spec));
+  ASSERT_TRUE(preprocess);
+  PixelMap map;
+  for (size_t c = 0; c < 3; ++c) {
+    map.scale.push_back(preprocess->scale / preprocess->std[c]);
+    map.shift.push_back(-preprocess->mean[c] / preprocess->std[c]);
+    map.source_channel.push_back(static_cast<int>(preprocess->bgr ? 2 - c : c));
+  }
+  ExecOptions options;
+  options.isa = isa;
+  options.pixels = map;
+  Executor executor(load_model(spec), options);
+  const Tensor images = read_npy((*models / "resnet50-cifar10" / "golden_images.npy").string());
+  Tensor logits(DType::kF32, {kGoldenImages, executor.output_size()});
+  executor.run_u8({images.data<uint8_t>().data(), {}}, kGoldenImages, logits.mutable_data<float>().data());
+  expect_close_to_largest(logits, read_npy(dir + "golden_logits.npy"), 1e-3);
+}
+
+class GoldenPlan : public ::testing::TestWithParam<Isa> {
+ protected:
+  void SetUp() override {
+    const bool present = GetParam() == Isa::kRef || (GetParam() == Isa::kAvx2 && cpu_features().avx2) ||
+                         (GetParam() == Isa::kAvx512 && cpu_features().avx512);
+    if (!present) GTEST_SKIP() << "skipped: this processor lacks " << isa_name(GetParam());
+  }
+};
+
+TEST_P(GoldenPlan, ResNet50Caffe) {
+  expect_golden_plan("resnet50-cifar10", "resnet50.prototxt:resnet50.caffemodel", GetParam());
+}
+TEST_P(GoldenPlan, ResNet20Onnx) { expect_golden_plan("resnet20-cifar10", "resnet20.onnx", GetParam()); }
+TEST_P(GoldenPlan, ResNet56Onnx) { expect_golden_plan("resnet56-cifar10", "resnet56.onnx", GetParam()); }
+
+INSTANTIATE_TEST_SUITE_P(EveryIsa, GoldenPlan, ::testing::Values(Isa::kRef, Isa::kAvx2, Isa::kAvx512),
+                         [](const auto& p) { return std::string(isa_name(p.param)); });
 
 }  // namespace
 }  // namespace xdn::testing
