@@ -1,5 +1,6 @@
 #pragma once
 
+#include "executor/executor.h"
 #include "executor/plan.h"
 #include "graph/op.h"
 
@@ -28,17 +29,10 @@ struct DenseSpec {
 std::unique_ptr<Step> make_dense_step(const Plan& plan, const DenseSpec& spec,
                                       const kernels::KernelTable& table, int parts);
 
-/// Bytes to floats inside the first convolution, see PixelMap: x[c] = byte[source_channel[c]] * scale[c] +
-/// shift[c].
-struct StemPixels {
-  std::vector<float> scale, shift;
-  std::vector<int> source_channel;
-};
-
 /// A convolution of few input channels as one matrix product over packed patches [kh][kw][ic]. With `pixels`,
 /// it reads the tile's bytes and the map is folded into weights and bias; a border position has a bias of its
 /// own, since padding is zero after the map. Without, it reads operand.src.
-std::unique_ptr<Step> make_stem_step(Plan& plan, const DenseSpec& spec, const StemPixels* pixels,
+std::unique_ptr<Step> make_stem_step(Plan& plan, const DenseSpec& spec, const PixelMap* pixels,
                                      const Dims& input_shape, const kernels::KernelTable& table);
 /// Whether packing the patches pays: the taps' channels are too few to fill a vector's worth of work each.
 bool stem_pays(int64_t ic, int64_t kernel_h, int64_t kernel_w, int64_t group);

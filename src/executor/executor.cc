@@ -122,7 +122,7 @@ struct Executor::Impl {
   ExecSettings settings{};
   Dims input_shape;
   int64_t output_size = 0;
-  std::optional<StemPixels> pixels;
+  std::optional<PixelMap> pixels;
   Graph graph;  ///< kept for --isa ref only
   std::unique_ptr<Plan> plan;
   std::unique_ptr<ThreadPool> pool;
@@ -347,7 +347,7 @@ Executor::Executor(Graph graph, ExecOptions options) : impl_(std::make_unique<Im
   if (options.pixels.has_value()) {
     const PixelMap& map = *options.pixels;
     XDN_CHECK(map.scale.size() == map.shift.size() && map.scale.size() == map.source_channel.size());
-    impl_->pixels = StemPixels{map.scale, map.shift, map.source_channel};
+    impl_->pixels = map;
   }
   impl_->plan_graph(std::move(graph), options);
 }

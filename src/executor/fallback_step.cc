@@ -37,13 +37,12 @@ Dims with_batch(Dims shape, int64_t n) {
 class FallbackStep final : public Step {
  public:
   FallbackStep(const Plan& plan, Node node, std::vector<FallbackInput> inputs, std::vector<Tensor> constants,
-               BufferId dst, Dims dst_shape)
+               BufferId dst)
       : plan_(plan),
         node_(std::move(node)),
         inputs_(std::move(inputs)),
         constants_(std::move(constants)),
-        dst_(dst),
-        dst_shape_(std::move(dst_shape)) {
+        dst_(dst) {
     kernel = "reference (no fast kernel)";
     for (const FallbackInput& input : inputs_) {
       if (input.buffer >= 0) reads.push_back(input.buffer);
@@ -75,15 +74,13 @@ class FallbackStep final : public Step {
   std::vector<FallbackInput> inputs_;
   std::vector<Tensor> constants_;
   BufferId dst_;
-  Dims dst_shape_;
 };
 
 }  // namespace
 
 std::unique_ptr<Step> make_fallback_step(const Plan& plan, Node node, std::vector<FallbackInput> inputs,
-                                         std::vector<Tensor> constants, BufferId dst, Dims dst_shape) {
-  return std::make_unique<FallbackStep>(plan, std::move(node), std::move(inputs), std::move(constants), dst,
-                                        std::move(dst_shape));
+                                         std::vector<Tensor> constants, BufferId dst) {
+  return std::make_unique<FallbackStep>(plan, std::move(node), std::move(inputs), std::move(constants), dst);
 }
 
 }  // namespace xdn

@@ -12,8 +12,8 @@ struct LowerOptions {
   const kernels::KernelTable* table = nullptr;
   int parts = 1;  ///< threads that share a tile
   int64_t tile = 1;
-  bool fold_pixels = true;             ///< bytes straight into the first convolution
-  const StemPixels* pixels = nullptr;  ///< null: float input
+  bool fold_pixels = true;           ///< bytes straight into the first convolution
+  const PixelMap* pixels = nullptr;  ///< null: float input
 };
 
 /// Turns a verified graph into a plan: buffers, steps with packed weights, arena. Throws an input error

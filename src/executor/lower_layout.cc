@@ -143,7 +143,7 @@ std::unique_ptr<Step> Lowering::lower_fallback(const Node& node) {
   BufferId dst = buffer_of(node.output);
   if (dst < 0) dst = make_buffer(shape(node.output));
   define(node.output, dst);
-  return make_fallback_step(*plan_, node, std::move(inputs), std::move(constants), dst, shape(node.output));
+  return make_fallback_step(*plan_, node, std::move(inputs), std::move(constants), dst);
 }
 
 }  // namespace xdn

@@ -51,7 +51,7 @@ std::string with_bundle(const char* name, const KernelTable& table) {
 
 }  // namespace
 
-std::unique_ptr<Step> make_ingest_pixels(BufferId dst, const Plan& plan, StemPixels pixels) {
+std::unique_ptr<Step> make_ingest_pixels(BufferId dst, const Plan& plan, PixelMap pixels) {
   const BufferRef d{&plan.buffers, dst};
   return std::make_unique<UnitStep>(
       "ingest u8", at(plan, dst).positions(), std::vector<BufferId>{}, dst,

@@ -9,7 +9,7 @@
 namespace xdn {
 
 /// Bytes NHWC to floats, x[c] = byte[source_channel[c]] * scale[c] + shift[c].
-std::unique_ptr<Step> make_ingest_pixels(BufferId dst, const Plan& plan, StemPixels pixels);
+std::unique_ptr<Step> make_ingest_pixels(BufferId dst, const Plan& plan, PixelMap pixels);
 /// Floats NCHW to the plan's layout.
 std::unique_ptr<Step> make_ingest_floats(BufferId dst, const Plan& plan);
 
@@ -55,7 +55,7 @@ struct FallbackInput {
   Dims shape;            ///< of the buffer's value, with kBatch
 };
 std::unique_ptr<Step> make_fallback_step(const Plan& plan, Node node, std::vector<FallbackInput> inputs,
-                                         std::vector<Tensor> constants, BufferId dst, Dims dst_shape);
+                                         std::vector<Tensor> constants, BufferId dst);
 
 /// One row per image, elements in C, H, W order, from a tile's buffer.
 void read_rows(const Plan& plan, BufferId src, const float* arena, int64_t n, float* rows);

@@ -24,15 +24,15 @@ constexpr int64_t kPatchRows = 48;
 
 class StemStep final : public Step {
  public:
-  StemStep(Plan& plan, const DenseSpec& spec, const StemPixels* pixels, const Dims& input_shape,
+  StemStep(Plan& plan, const DenseSpec& spec, const PixelMap* pixels, const Dims& input_shape,
            const KernelTable& table);
   void run(const TileContext& context) const override;
 
  private:
-  void fold(const DenseSpec& spec, const StemPixels* pixels);
+  void fold(const DenseSpec& spec, const PixelMap* pixels);
   void pack_patch(const TileContext& context, int64_t y, int64_t x, int64_t image, float* dst) const;
 
-  /// Output positions of one line that share a bias, at most chunk_ of them at a time.
+  /// Output positions of one line that share a bias, at most kPatchRows of them.
   struct Run {
     int64_t y, x, count;
     int32_t bias;
@@ -53,7 +53,7 @@ class StemStep final : public Step {
   std::vector<Run> runs_;
 };
 
-StemStep::StemStep(Plan& plan, const DenseSpec& spec, const StemPixels* pixels, const Dims& input_shape,
+StemStep::StemStep(Plan& plan, const DenseSpec& spec, const PixelMap* pixels, const Dims& input_shape,
                    const KernelTable& table)
     : table_(table),
       buffers_(plan.buffers),
@@ -81,7 +81,7 @@ StemStep::StemStep(Plan& plan, const DenseSpec& spec, const StemPixels* pixels, 
 
 /// w'[ky][kx][c] = w[ky][kx][m] * scale[m], bias'[position] = bias + sum of w * shift over the taps inside
 /// the image, for the model channel m that byte channel c feeds; in double.
-void StemStep::fold(const DenseSpec& spec, const StemPixels* pixels) {
+void StemStep::fold(const DenseSpec& spec, const PixelMap* pixels) {
   const Buffer& dst = buffers_[static_cast<size_t>(dst_)];
   const int64_t oc = dst.channels, kh = operand_.kernel_h, kw = operand_.kernel_w;
   const float* w = operand_.weights->data<float>().data();
@@ -107,7 +107,6 @@ void StemStep::fold(const DenseSpec& spec, const StemPixels* pixels) {
     }
   }
   std::map<std::vector<bool>, int32_t> classes;
-  const int64_t chunk = std::max<int64_t>(1, kPatchRows);
   for (int64_t y = 0; y < dst.height; ++y) {
     for (int64_t x = 0; x < dst.width; ++x) {
       std::vector<bool> inside(static_cast<size_t>(kh * kw));
@@ -130,7 +129,7 @@ void StemStep::fold(const DenseSpec& spec, const StemPixels* pixels) {
         }
         biases_.push_back(std::move(bias));
       }
-      if (x > 0 && runs_.back().bias == found->second && runs_.back().count < chunk) {
+      if (x > 0 && runs_.back().bias == found->second && runs_.back().count < kPatchRows) {
         ++runs_.back().count;
       } else {
         runs_.push_back({y, x, 1, found->second});
@@ -213,7 +212,7 @@ void StemStep::run(const TileContext& context) const {
 
 }  // namespace
 
-std::unique_ptr<Step> make_stem_step(Plan& plan, const DenseSpec& spec, const StemPixels* pixels,
+std::unique_ptr<Step> make_stem_step(Plan& plan, const DenseSpec& spec, const PixelMap* pixels,
                                      const Dims& input_shape, const KernelTable& table) {
   return std::make_unique<StemStep>(plan, spec, pixels, input_shape, table);
 }
