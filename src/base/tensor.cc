@@ -1,5 +1,7 @@
 #include "base/tensor.h"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -47,12 +49,44 @@ AlignedBytes allocate_aligned(size_t bytes, size_t alignment, bool zeroed) {
   return AlignedBytes(static_cast<std::byte*>(p));
 }
 
-Tensor::Tensor(DType dtype, Dims dims)
-    : dtype_(dtype), dims_(std::move(dims)), size_(element_count(dims_, dtype_size(dtype))), writable_(true) {
-  AlignedBytes storage = allocate_aligned(bytes());
-  data_ = storage.get();
-  owner_ =
-      std::shared_ptr<const void>(storage.release(), [](const void* p) { std::free(const_cast<void*>(p)); });
+namespace {
+
+/// From here on a tensor has pages of its own: they come zeroed without being touched, and go back to the
+/// system when the tensor goes, whatever the allocator would keep.
+constexpr size_t kOwnPages = size_t{1} << 20;
+
+std::shared_ptr<const void> allocate_pages(size_t bytes) {
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED) throw failure("out of memory: " + std::to_string(bytes) + " bytes");
+  madvise(p, bytes, MADV_HUGEPAGE);
+  return {p, [bytes](const void* pages) { munmap(const_cast<void*>(pages), bytes); }};
+}
+
+std::shared_ptr<const void> allocate_storage(size_t bytes, bool zeroed) {
+  if (bytes >= kOwnPages) return allocate_pages(bytes);
+  return {allocate_aligned(bytes, 64, zeroed).release(),
+          [](const void* p) { std::free(const_cast<void*>(p)); }};
+}
+
+}  // namespace
+
+Tensor::Tensor(DType dtype, Dims dims, bool zeroed)
+    : dtype_(dtype),
+      dims_(std::move(dims)),
+      size_(element_count(dims_, dtype_size(dtype))),
+      owner_(allocate_storage(bytes(), zeroed)),
+      data_(owner_.get()),
+      writable_(true) {}
+
+Tensor::Tensor(DType dtype, Dims dims) : Tensor(dtype, std::move(dims), true) {}
+
+Tensor Tensor::uninitialized(DType dtype, Dims dims) { return {dtype, std::move(dims), false}; }
+
+Tensor Tensor::copy(DType dtype, Dims dims, const void* data, size_t bytes) {
+  Tensor tensor = uninitialized(dtype, std::move(dims));
+  XDN_CHECK(bytes == tensor.bytes());
+  if (bytes != 0) std::memcpy(tensor.mutable_raw(), data, bytes);
+  return tensor;
 }
 
 Tensor Tensor::view(DType dtype, Dims dims, std::shared_ptr<const void> owner, const void* data) {
@@ -68,16 +102,9 @@ Tensor Tensor::view(DType dtype, Dims dims, std::shared_ptr<const void> owner, c
 void* Tensor::mutable_raw() {
   if (size_ == 0) return const_cast<void*>(data_);
   if (!writable_ || owner_.use_count() != 1) {
-    Tensor copy(dtype_, dims_);
-    std::memcpy(const_cast<void*>(copy.data_), data_, bytes());
-    *this = std::move(copy);
+    *this = copy(dtype_, dims_, data_, bytes());
   }
   return const_cast<void*>(data_);
-}
-
-void Tensor::assign(const void* src, size_t count) {
-  XDN_CHECK(count == bytes());
-  if (count != 0) std::memcpy(mutable_raw(), src, count);
 }
 
 void Tensor::check_type(DType expected) const { XDN_CHECK(expected == dtype_); }
@@ -130,7 +157,7 @@ std::vector<int64_t> Tensor::to_ints() const {
 
 Tensor Tensor::converted(DType to) const {
   if (to == dtype_) return *this;
-  Tensor out(to, dims_);
+  Tensor out = uninitialized(to, dims_);
   dispatch_dtype(dtype_, [&]<class From>() {
     dispatch_dtype(to, [&]<class To>() {
       const auto src = data<From>();

@@ -28,13 +28,15 @@ class Tensor {
   Tensor() = default;
   /// Zero-filled. Throws as element_count does.
   Tensor(DType dtype, Dims dims);
+  /// For a caller who writes every element: what they hold until then is unspecified.
+  static Tensor uninitialized(DType dtype, Dims dims);
   /// Reads memory that owner keeps alive; it is copied only if somebody wants to write.
   static Tensor view(DType dtype, Dims dims, std::shared_ptr<const void> owner, const void* data);
+  /// The elements stand in `bytes` bytes at data.
+  static Tensor copy(DType dtype, Dims dims, const void* data, size_t bytes);
   template <class T>
   static Tensor of(Dims dims, std::span<const T> values) {
-    Tensor tensor(DTypeOf<T>::value, std::move(dims));
-    tensor.assign(values.data(), values.size_bytes());
-    return tensor;
+    return copy(DTypeOf<T>::value, std::move(dims), values.data(), values.size_bytes());
   }
   template <class T>
   static Tensor of(Dims dims, const std::vector<T>& values) {
@@ -77,8 +79,8 @@ class Tensor {
   Tensor converted(DType to) const;
 
  private:
+  Tensor(DType dtype, Dims dims, bool zeroed);
   void check_type(DType expected) const;
-  void assign(const void* src, size_t bytes);
 
   DType dtype_ = DType::kF32;
   Dims dims_{0};

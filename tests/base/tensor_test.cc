@@ -37,6 +37,29 @@ TEST(Tensor, ViewIsCopiedBeforeWriting) {
   EXPECT_EQ(view.data<float>()[1], 9);
 }
 
+TEST(Tensor, LargeOnesHavePagesOfTheirOwn) {
+  const int64_t size = (int64_t{1} << 20) + 3;
+  Tensor a(DType::kF32, {size});
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(a.raw()) % 64, 0u);
+  for (const float value : a.data<float>()) ASSERT_EQ(value, 0.0f);
+  const void* storage = a.raw();
+  a.mutable_data<float>()[static_cast<size_t>(size) - 1] = 4;
+  EXPECT_EQ(a.raw(), storage) << "written in place while nobody shares it";
+  Tensor b = a;
+  b.mutable_data<float>()[0] = 5;
+  EXPECT_EQ(a.as_double(0), 0);
+  EXPECT_EQ(b.as_double(size - 1), 4);
+}
+
+TEST(Tensor, Uninitialized) {
+  Tensor a = Tensor::uninitialized(DType::kI32, {2, 3});
+  EXPECT_EQ(a.size(), 6);
+  for (int32_t& value : a.mutable_data<int32_t>()) value = 7;
+  EXPECT_EQ(a.to_ints(), std::vector<int64_t>(6, 7));
+  EXPECT_THROW(Tensor::uninitialized(DType::kF32, {-1}), Error);
+  EXPECT_EQ(Tensor::copy(DType::kI32, {3, 2}, a.raw(), a.bytes()).to_ints(), a.to_ints());
+}
+
 TEST(Tensor, ConvertsSaturatingFromFloat) {
   const Tensor f = Tensor::of<float>(
       {4}, std::vector<float>{300.0f, -5.5f, std::numeric_limits<float>::quiet_NaN(), 7.9f});
