@@ -1,7 +1,11 @@
 #include "fusion/affine.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
+#include <span>
+#include <type_traits>
 
 namespace xdn::fusion {
 
@@ -110,25 +114,63 @@ std::optional<Affine> binary_affine(const Graph& graph, const Node& node) {
   return out;
 }
 
-/// Multiplies slice c of axis 0 (or, if last_axis, of the last of two axes) by scale[c]. Nothing where a
-/// number overflows.
-std::optional<Tensor> scaled(const Tensor& weights, const std::vector<double>& scale, bool last_axis) {
-  Tensor out = weights;
-  bool finite = true;
+/// Where the factor of an element of a weight tensor stands among the channels'.
+struct ChannelOrder {
+  bool last_axis;  ///< channels lie along the last of two axes; else along axis 0
+};
+
+/// What weight times factor is: in double, rounded once.
+template <class T>
+T times(T weight, double factor) {
+  return static_cast<T>(static_cast<double>(weight) * factor);
+}
+
+/// Calls run(elements, scale[c]) for every run of elements of one channel c.
+template <class T, class Run>
+void for_each_run(std::span<T> weights, const std::vector<double>& scale, ChannelOrder order, Run run) {
+  const size_t length = order.last_axis ? 1 : weights.size() / scale.size();
+  for (size_t i = 0, c = 0; i < weights.size(); i += length, c = (c + 1) % scale.size()) {
+    run(weights.subspan(i, length), scale[c]);
+  }
+}
+
+/// The largest magnitude's bits: infinities come after all numbers, NaNs after infinities.
+template <class T>
+T largest_magnitude(std::span<const T> values) {
+  using Bits = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  Bits largest = 0;
+  for (const T value : values) {
+    const Bits bits = std::bit_cast<Bits>(value) & std::numeric_limits<Bits>::max();
+    largest = bits > largest ? bits : largest;
+  }
+  return std::bit_cast<T>(largest);
+}
+
+/// Whether all weights times their channel's factor are numbers of their type.
+bool can_scale(const Tensor& weights, const std::vector<double>& scale, ChannelOrder order) {
+  const auto check = [&]<class T>() {
+    bool finite = true;
+    // Rounding keeps order: where the largest of a run fits, all do.
+    for_each_run(weights.data<T>(), scale, order, [&](std::span<const T> run, double factor) {
+      finite = finite && std::isfinite(times(largest_magnitude(run), factor));
+    });
+    return finite;
+  };
+  return weights.dtype() == DType::kF32 ? check.template operator()<float>()
+                                        : check.template operator()<double>();
+}
+
+void scale_in_place(Tensor& weights, const std::vector<double>& scale, ChannelOrder order) {
   const auto scale_all = [&]<class T>() {
-    const auto w = out.mutable_data<T>();
-    const size_t inner = last_axis ? 1 : w.size() / scale.size();
-    for (size_t i = 0; i < w.size(); ++i) {
-      w[i] = static_cast<T>(static_cast<double>(w[i]) * scale[last_axis ? i % scale.size() : i / inner]);
-      finite = finite && std::isfinite(w[i]);
-    }
+    for_each_run(weights.mutable_data<T>(), scale, order, [](std::span<T> run, double factor) {
+      for (T& weight : run) weight = times(weight, factor);
+    });
   };
   if (weights.dtype() == DType::kF32) {
     scale_all.template operator()<float>();
   } else {
     scale_all.template operator()<double>();
   }
-  return finite ? std::optional(std::move(out)) : std::nullopt;
 }
 
 /// The constant bias of a Conv or Gemm, times beta, one number per channel; zeros where it is absent.
@@ -184,6 +226,14 @@ void set_constant(Graph& graph, NodeId node, size_t i, Tensor tensor, const std:
   }
 }
 
+Tensor& own_constant(Graph& graph, NodeId node, size_t i) {
+  const ValueId shared = graph.node(node).inputs[i];
+  if (use_counts(graph)[static_cast<size_t>(shared)] > 1) {
+    graph.node(node).inputs[i] = graph.add_constant(graph.value(shared).name, graph.constant(shared));
+  }
+  return *graph.value(graph.node(node).inputs[i]).constant;
+}
+
 bool fold_affine(Graph& graph, NodeId id, const Affine& affine) {
   const Node& node = graph.node(id);
   const bool is_conv = node.type == OpType::kConv;
@@ -203,9 +253,9 @@ bool fold_affine(Graph& graph, NodeId id, const Affine& affine) {
   auto new_bias = to_tensor(weights.dtype(), *bias);
   if (!new_bias) return false;
   if (rescales) {
-    auto new_weights = scaled(weights, affine.scale, !is_conv && !node.as<GemmAttrs>().trans_b);
-    if (!new_weights) return false;
-    set_constant(graph, id, 1, std::move(*new_weights), "");
+    const ChannelOrder order{!is_conv && !node.as<GemmAttrs>().trans_b};
+    if (!can_scale(weights, affine.scale, order)) return false;
+    scale_in_place(own_constant(graph, id, 1), affine.scale, order);
   }
   set_constant(graph, id, 2, std::move(*new_bias), graph.value(graph.output_of(id)).name + ".bias");
   if (!is_conv) graph.node(id).as<GemmAttrs>().beta = 1;

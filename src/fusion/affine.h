@@ -30,6 +30,10 @@ std::optional<Affine> affine_of(const Graph& graph, const Node& node);
 /// alone and a new one made.
 void set_constant(Graph& graph, NodeId node, size_t i, Tensor tensor, const std::string& name);
 
+/// Input i of the node, a constant, for writing its elements. With other readers it is left alone and the
+/// node gets a copy.
+Tensor& own_constant(Graph& graph, NodeId node, size_t i);
+
 /// a[i] * scale[c] and so on give numbers the element type can hold, else nothing.
 std::optional<Tensor> to_tensor(DType dtype, const std::vector<double>& values);
 std::vector<double> to_doubles(const Tensor& tensor);

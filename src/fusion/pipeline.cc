@@ -50,6 +50,7 @@ PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, const std:
       if (disabled.contains(passes[i].name)) continue;
       const auto start = std::chrono::steady_clock::now();
       if (passes[i].run(graph)) {
+        graph.drop_unused_constants();
         infer_shapes(graph);
         verify(graph);
         ++report.passes[i].applied;

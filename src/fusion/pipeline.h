@@ -35,8 +35,9 @@ struct PipelineReport {
 };
 
 /// Runs the list, less the `disabled` names, again and again until a round changes nothing or kMostRounds are
-/// over. The graph is verified at the beginning and after every pass that changed it, and compacted at the
-/// end (ids change). Throws a usage error where a disabled name is no pass of the list.
+/// over. The graph is verified at the beginning and after every pass that changed it, and constants
+/// that nobody reads any more are freed at once; it is compacted at the end (ids change). Throws a usage
+/// error where a disabled name is no pass of the list.
 inline constexpr int kMostRounds = 32;
 PipelineReport run_passes(Graph& graph, std::span<const Pass> passes,
                           const std::set<std::string>& disabled = {});

@@ -118,7 +118,7 @@ size_t Graph::eliminate_dead() {
   return removed;
 }
 
-void Graph::compact() {
+std::vector<bool> Graph::used_values() const {
   std::vector<bool> used(values_.size(), false);
   const auto mark = [&](ValueId id) {
     if (id != kNoValue) used[static_cast<size_t>(id)] = true;
@@ -129,6 +129,18 @@ void Graph::compact() {
     std::for_each(node(id).inputs.begin(), node(id).inputs.end(), mark);
     mark(node(id).output);
   }
+  return used;
+}
+
+void Graph::drop_unused_constants() {
+  const std::vector<bool> used = used_values();
+  for (size_t i = 0; i < values_.size(); ++i) {
+    if (!used[i]) values_[i].constant.reset();
+  }
+}
+
+void Graph::compact() {
+  const std::vector<bool> used = used_values();
   std::vector<ValueId> renumbered(values_.size(), kNoValue);
   std::vector<Value> values;
   by_name_.clear();

@@ -86,11 +86,15 @@ class Graph {
   void erase(NodeId node);
   /// Erases nodes whose output nobody needs. Returns how many.
   size_t eliminate_dead();
+  /// Frees the constants that neither a live node nor the outputs read; ids stay valid.
+  void drop_unused_constants();
   /// Drops tombstones and unused values and renumbers; all ids change.
   void compact();
 
  private:
   ValueId add_value(Value value);
+  /// For every value, whether it is a graph input or output or a live node reads or computes it.
+  std::vector<bool> used_values() const;
 
   std::vector<Value> values_;
   std::vector<Node> nodes_;

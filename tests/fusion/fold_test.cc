@@ -7,6 +7,7 @@ namespace {
 
 using testing::expect_no_change;
 using testing::expect_rewrite;
+using testing::find_pass;
 using testing::last_constant;
 
 const std::string kBn = R"(
@@ -107,6 +108,59 @@ TEST(FoldBatchnorm, SharedWeightsAreCopied) {
     output %y
   })");
   EXPECT_EQ(graph.value(graph.node(graph.order()[0]).input(1)).name, "w");
+}
+
+/// The last weight's product is no number of its type: not even the first may have changed.
+TEST(FoldMul, WeightsThatWouldOverflowAreLeftAlone) {
+  for (const char* last : {"3e38", "-3e38", "inf", "nan"}) {
+    expect_no_change("fold_mul_into_conv", "graph { input %x f32[N,1,2,2] const %w f32[2,1,1,1] [1, " +
+                                               std::string(last) + R"(] const %s f32[2,1,1] [3, 1.5]
+      %c = Conv(%x, %w) kernel=[1,1] %y = Mul(%c, %s) output %y })");
+  }
+  for (const char* type : {"trans_b=true", "trans_b=false"}) {
+    expect_no_change("fold_mul_into_conv", std::string("graph { input %x f32[N,2] const %w f32[2,2] "
+                                                       "[1, 2, -4, 3e38] const %s f32[1,2] [3, 2]\n"
+                                                       "%c = Gemm(%x, %w) ") +
+                                               type + " %y = Mul(%c, %s) output %y }");
+  }
+}
+
+/// Each product is rounded once, from double; which channel an element belongs to depends on the layout.
+TEST(FoldMul, ProductsAreRoundedOnce) {
+  const auto folded = [](const std::string& op, const std::string& scale) {
+    Graph graph = parse_graph("graph { input %x " + scale + op + " %y = Mul(%c, %s) output %y }");
+    EXPECT_TRUE(find_pass("fold_mul_into_conv").run(graph));
+    const auto data = last_constant(graph, 1).data<float>();
+    return std::vector<float>(data.begin(), data.end());
+  };
+  const float w[] = {0.1f, -0.7f, 1e-3f, 123.456f, 7e20f, -3.3f};
+  const std::string weights = "[0.1, -0.7, 0.001, 123.456, 7e20, -3.3]";
+  const std::vector<double> s = {static_cast<double>(1 / 3.0f), static_cast<double>(-1.7f)};
+  const std::string values = "[0.33333334, -1.7]";
+  std::vector<float> by_row, by_column;
+  for (size_t i = 0; i < 6; ++i) {
+    by_row.push_back(static_cast<float>(static_cast<double>(w[i]) * s[i / 3]));
+    by_column.push_back(static_cast<float>(static_cast<double>(w[i]) * s[i % 2]));
+  }
+  EXPECT_EQ(folded("const %w f32[2,3,1,1] " + weights + " %c = Conv(%x, %w) kernel=[1,1]",
+                   "f32[N,3,2,2] const %s f32[2,1,1] " + values),
+            by_row);
+  EXPECT_EQ(folded("const %w f32[2,3] " + weights + " %c = Gemm(%x, %w) trans_b=true",
+                   "f32[N,3] const %s f32[2] " + values),
+            by_row);
+  EXPECT_EQ(
+      folded("const %w f32[3,2] " + weights + " %c = Gemm(%x, %w)", "f32[N,3] const %s f32[2] " + values),
+      by_column);
+}
+
+/// A copy of the graph keeps its weights.
+TEST(FoldMul, WeightsSharedWithACopyAreNotWritten) {
+  Graph graph = parse_graph(R"(graph { input %x f32[N,1,2,2] const %w f32[2,1,1,1] [1, 2]
+    const %s f32[2,1,1] [3, 4] %c = Conv(%x, %w) kernel=[1,1] %y = Mul(%c, %s) output %y })");
+  const Graph copy = graph;
+  run_passes(graph, traditional_passes());
+  EXPECT_EQ(last_constant(graph, 1).data<float>()[1], 8.0f);
+  EXPECT_EQ(copy.constant(*copy.find_value("w")).data<float>()[1], 2.0f);
 }
 
 TEST(FoldBatchnorm, DoublePrecision) {

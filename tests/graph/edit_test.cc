@@ -103,6 +103,24 @@ TEST(Edit, EliminateDead) {
   EXPECT_NO_THROW(verify(graph));
 }
 
+TEST(Edit, UnusedConstantsAreFreed) {
+  Graph graph = chain();
+  const ValueId unused = *graph.find_value("unused"), c = *graph.find_value("c");
+  graph.drop_unused_constants();
+  EXPECT_FALSE(graph.is_constant(unused));
+  EXPECT_TRUE(graph.is_constant(c));
+  graph.replace_uses(*graph.find_value("b"), *graph.find_value("a"));
+  graph.erase(producer(graph, "b"));
+  graph.drop_unused_constants();
+  EXPECT_FALSE(graph.is_constant(c));
+  verify(graph);
+  // One that is an output stays.
+  Graph constant;
+  constant.set_outputs({constant.add_constant("c", Tensor(DType::kF32, {1}))});
+  constant.drop_unused_constants();
+  EXPECT_TRUE(constant.is_constant(constant.outputs()[0]));
+}
+
 TEST(Edit, CompactKeepsTheGraph) {
   Graph graph = chain();
   graph.metadata["a"] = "b";
