@@ -113,8 +113,37 @@ TEST(CaffeWeights, DuplicateNames) {
   EXPECT_EQ(graph.order().size(), 2u);
 }
 
-TEST(CaffeWeights, TensorsReadTheFilesMessage) {
-  // Weights outlive the import without a copy of their own; writing one leaves the others alone.
+TEST(CaffeWeights, LargeBlobsOfEitherType) {
+  for (const bool doubles : {false, true}) {
+    const Floats values = noise(300);
+    WeightsFile file;
+    auto* scale = file.net().add_layer();
+    scale->set_name("s");
+    auto* blob = scale->add_blobs();
+    blob->mutable_shape()->add_dim(300);
+    for (const float value : values) {
+      if (doubles) {
+        blob->add_double_data(static_cast<double>(value));
+      } else {
+        blob->add_data(value);
+      }
+      blob->add_diff(1);
+    }
+    const std::string net = input_layer({1, 300}) + layer("Scale", {"data"}, {"s"});
+    const Graph graph = import_texts(net, file);
+    expect_near(run_one(graph, {Tensor::of({1, 300}, Floats(300, 1))}), {1, 300}, values, 0);
+    if (doubles) {
+      blob->mutable_double_data()->RemoveLast();
+    } else {
+      blob->mutable_data()->RemoveLast();
+    }
+    EXPECT_EQ(import_failure(net, file),
+              "net.caffemodel: layer 's': blob 0 holds 299 elements, expected 300 for shape [300]");
+  }
+}
+
+TEST(CaffeWeights, TensorsOutliveTheFile) {
+  // Writing one leaves the others alone.
   const Graph graph = import_texts(kNet, WeightsFile().add_noise("conv", {{3, 2, 3, 3}, {3}}));
   Tensor weight = graph.constant(node_named(graph, "conv").input(1));
   const float before = weight.data<float>()[0];

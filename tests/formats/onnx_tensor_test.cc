@@ -89,13 +89,80 @@ TEST(OnnxTensor, ScalarsAndEmptyOnes) {
   EXPECT_EQ(tensor_from_proto(scalar).rank(), 0u);
 }
 
-TEST(OnnxTensor, LargeDataIsViewedNotCopied) {
-  auto proto = std::make_shared<Proto>(proto_of(Proto::FLOAT, {64}));
-  proto->set_raw_data(std::string(256, '\0'));
-  const Tensor tensor = onnx_io::TensorSource(proto, "").read(*proto);
-  EXPECT_EQ(tensor.raw(), proto->raw_data().data());
-  const Tensor copy = tensor_from_proto(*proto);
-  EXPECT_NE(copy.raw(), proto->raw_data().data());
+/// The tensor, read from a file that holds it as the proto says.
+Tensor read_from_file(const Proto& proto, bool as_node) {
+  OnnxModel m;
+  m.input("x", {-1, 3}).output("y").output("t").node("Relu", {"x"}, {"y"});
+  if (as_node) {
+    onnx::AttributeProto value;
+    value.set_name("value");
+    value.set_type(onnx::AttributeProto::TENSOR);
+    *value.mutable_t() = proto;
+    m.node("Constant", {}, {"t"}, {value});
+  } else {
+    *m.proto.mutable_graph()->add_initializer() = proto;
+  }
+  return *value_of(import_model(m), "t").constant;
+}
+
+TEST(OnnxTensor, LargeDataReadFromTheFile) {
+  const Tensor want = floats({300}, -7, 0.25f);
+  Proto typed = proto_of(Proto::FLOAT, {300}), wide = proto_of(Proto::DOUBLE, {300});
+  for (const float value : want.data<float>()) {
+    typed.add_float_data(value);
+    wide.add_double_data(static_cast<double>(value));
+  }
+  for (const bool as_node : {false, true}) {
+    for (const Proto& proto : {tensor_proto("t", want), typed, wide}) {
+      const Tensor found = read_from_file(proto, as_node);
+      ASSERT_EQ(found.size(), 300);
+      for (int64_t i = 0; i < 300; ++i) ASSERT_EQ(found.as_double(i), want.as_double(i));
+    }
+  }
+  Proto booleans = proto_of(Proto::BOOL, {300});
+  booleans.set_raw_data(std::string(300, '\x80'));
+  EXPECT_EQ(static_cast<const uint8_t*>(read_from_file(booleans, false).raw())[299], 1);
+}
+
+TEST(OnnxTensor, LargeDataOfWrongLength) {
+  const auto error_in_file = [](const Proto& proto) {
+    OnnxModel m;
+    m.input("x", {-1, 300}).output("y").node("Add", {"x", "t"}, {"y"});
+    *m.proto.mutable_graph()->add_initializer() = proto;
+    return import_error(m);
+  };
+  Proto raw = proto_of(Proto::FLOAT, {300}), typed = raw;
+  raw.set_raw_data(std::string(1199, '\0'));
+  EXPECT_THAT(error_in_file(raw), HasSubstr("tensor 't': holds 1199 bytes, expected 1200"));
+  for (int i = 0; i < 299; ++i) typed.add_float_data(1);
+  EXPECT_THAT(error_in_file(typed), HasSubstr("tensor 't': holds 299 values, expected 300"));
+}
+
+std::string delimited(char tag, const std::string& payload) {
+  std::string out(1, tag);
+  size_t length = payload.size();
+  for (; length >= 0x80; length >>= 7) out += static_cast<char>(length | 0x80);
+  return out + static_cast<char>(length) + payload;
+}
+
+/// A field that is given twice merges; numbers that were left in the file cannot.
+TEST(OnnxTensor, ATensorInPiecesIsRefused) {
+  const std::string tensor = delimited('\x2A', tensor_proto("t", floats({60})).SerializeAsString());
+  onnx::NodeProto node;
+  node.add_output("y");
+  node.set_op_type("Constant");
+  OnnxModel m;
+  m.output("y");
+  const auto bytes_with = [&](const std::string& value) {
+    const std::string attribute = delimited('\x0A', "value") + std::string("\xA0\x01\x04", 3) + value;
+    const std::string with_value = node.SerializeAsString() + delimited('\x2A', attribute);
+    return m.bytes() + delimited('\x3A', delimited('\x0A', with_value));
+  };
+  const TempDir dir;
+  write_file(dir / "once.onnx", bytes_with(tensor));
+  EXPECT_EQ(value_of(import_onnx(dir / "once.onnx"), "y").shape, Dims{60});
+  write_file(dir / "twice.onnx", bytes_with(tensor + tensor));
+  EXPECT_THAT(import_error_of_file(dir / "twice.onnx"), HasSubstr("in pieces, which is not supported"));
 }
 
 TEST(OnnxTensor, BadOnes) {

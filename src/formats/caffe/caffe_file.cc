@@ -4,10 +4,8 @@
 #include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/text_format.h>
-#include <google/protobuf/wire_format_lite.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,21 +37,15 @@ constexpr int kMaxFields = 1 << 20;
 
 struct File {
   explicit File(const std::string& path) : fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-    if (fd < 0) throw input_error(std::string("cannot be opened: ") + std::strerror(errno));
+    if (!fd) throw input_error(std::string("cannot be opened: ") + std::strerror(errno));
     struct stat info {};
-    if (::fstat(fd, &info) != 0) {
-      const int reason = errno;
-      ::close(fd);
-      throw input_error(std::string("cannot be read: ") + std::strerror(reason));
-    }
+    if (::fstat(fd.get(), &info) != 0)
+      throw input_error(std::string("cannot be read: ") + std::strerror(errno));
     regular = S_ISREG(info.st_mode);
     bytes = info.st_size;
   }
-  ~File() { ::close(fd); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
 
-  int fd;
+  FileDescriptor fd;
   bool regular = false;
   int64_t bytes = 0;
 };
@@ -111,30 +103,22 @@ bool looks_like_text(std::string_view bytes) {
                      [](char c) { return (c >= 0x20 && c < 0x7F) || c == '\n' || c == '\r' || c == '\t'; });
 }
 
-enum class Scan { kFine, kDamaged, kTooMany };
-
-Scan scan_fields(pb::io::CodedInputStream& in, bool top_level, int& fields) {
-  using Wire = pb::internal::WireFormatLite;
-  while (const uint32_t tag = in.ReadTag()) {
-    if (++fields > kMaxFields) return Scan::kTooMany;
-    const int field = Wire::GetTagFieldNumber(tag);
-    const bool layer =
-        field == caffe::NetParameter::kLayerFieldNumber || field == caffe::NetParameter::kLayersFieldNumber;
-    if (top_level && layer && Wire::GetTagWireType(tag) == Wire::WIRETYPE_LENGTH_DELIMITED) {
-      int length = 0;
-      if (!in.ReadVarintSizeAsInt(&length)) return Scan::kDamaged;
-      const int until_limit = in.BytesUntilLimit();
-      if (until_limit >= 0 && length > until_limit) return Scan::kDamaged;
-      const auto limit = in.PushLimit(length);
-      const Scan inner = scan_fields(in, false, fields);
-      if (inner != Scan::kFine) return inner;
-      if (in.BytesUntilLimit() != 0) return Scan::kDamaged;
-      in.PopLimit(limit);
-    } else if (!Wire::SkipField(&in, tag)) {
-      return Scan::kDamaged;
-    }
-  }
-  return in.ConsumedEntireMessage() ? Scan::kFine : Scan::kDamaged;
+/// Weights stay in the file, and so do their gradients, which nobody asks for.
+const SkeletonRule& caffemodel_rule() {
+  using Blob = caffe::BlobProto;
+  static const SkeletonRule kBlob{{{Blob::kDataFieldNumber, sizeof(float)},
+                                   {Blob::kDiffFieldNumber, sizeof(float)},
+                                   {Blob::kDoubleDataFieldNumber, sizeof(double)},
+                                   {Blob::kDoubleDiffFieldNumber, sizeof(double)}},
+                                  {},
+                                  false};
+  static const SkeletonRule kLayer{{}, {{caffe::LayerParameter::kBlobsFieldNumber, &kBlob}}, true};
+  static const SkeletonRule kV1Layer{{}, {{caffe::V1LayerParameter::kBlobsFieldNumber, &kBlob}}, true};
+  static const SkeletonRule kNet{{},
+                                 {{caffe::NetParameter::kLayerFieldNumber, &kLayer},
+                                  {caffe::NetParameter::kLayersFieldNumber, &kV1Layer}},
+                                 true};
+  return kNet;
 }
 
 Error not_a_caffemodel(const std::string& reason) {
@@ -143,7 +127,7 @@ Error not_a_caffemodel(const std::string& reason) {
 
 void check_caffemodel_start(const File& file) {
   char head[512];
-  const ssize_t got = ::pread(file.fd, head, sizeof head, 0);
+  const ssize_t got = ::pread(file.fd.get(), head, sizeof head, 0);
   if (got < 0) throw input_error(std::string("cannot be read: ") + std::strerror(errno));
   const std::string_view start(head, static_cast<size_t>(got));
   if (start.empty()) throw not_a_caffemodel("it is empty");
@@ -153,35 +137,28 @@ void check_caffemodel_start(const File& file) {
   }
 }
 
-std::shared_ptr<const caffe::NetParameter> parse_caffemodel(const File& file) {
+std::unique_ptr<const Caffemodel> parse_caffemodel(File file) {
   const pb::LogSilencer silence;
-  {
-    pb::io::FileInputStream stream(file.fd, 1 << 16);
-    pb::io::CodedInputStream in(&stream);
-    in.SetRecursionLimit(kMaxDepth);
-    int fields = 0;
-    switch (scan_fields(in, true, fields)) {
-      case Scan::kDamaged:
-        throw not_a_caffemodel("truncated or damaged at byte " + std::to_string(in.CurrentPosition()) +
-                               " of " + std::to_string(file.bytes));
-      case Scan::kTooMany:
-        throw not_a_caffemodel("more than " + std::to_string(kMaxFields) + " fields");
-      case Scan::kFine:
-        break;
-    }
+  auto model = std::make_unique<Caffemodel>(
+      Caffemodel{Skeleton(std::move(file.fd), file.bytes, caffemodel_rule(), {kMaxDepth, kMaxFields}), {}});
+  switch (model->file.state()) {
+    case Skeleton::State::kDamaged:
+      throw not_a_caffemodel("truncated or damaged at byte " + std::to_string(model->file.stopped_at()) +
+                             " of " + std::to_string(file.bytes));
+    case Skeleton::State::kTooManyFields:
+      throw not_a_caffemodel("more than " + std::to_string(kMaxFields) + " fields");
+    case Skeleton::State::kWhole:
+      break;
   }
-  if (::lseek(file.fd, 0, SEEK_SET) != 0)
-    throw input_error(std::string("cannot be read: ") + std::strerror(errno));
-  pb::io::FileInputStream stream(file.fd, 1 << 20);
-  pb::io::CodedInputStream in(&stream);
+  const std::string bytes = model->file.take_bytes();
+  pb::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()),  // NOLINT
+                              static_cast<int>(bytes.size()));
   in.SetRecursionLimit(kMaxDepth);
-  auto net = std::make_shared<caffe::NetParameter>();
-  if (!net->MergeFromCodedStream(&in) || !in.ConsumedEntireMessage())
+  if (!model->net.MergeFromCodedStream(&in) || !in.ConsumedEntireMessage())
     throw not_a_caffemodel("truncated or damaged");
-  if (stream.GetErrno() != 0)
-    throw input_error(std::string("cannot be read: ") + std::strerror(stream.GetErrno()));
-  if (net->layer_size() == 0 && net->layers_size() == 0) throw not_a_caffemodel("it holds no layers");
-  return net;
+  if (model->net.layer_size() == 0 && model->net.layers_size() == 0)
+    throw not_a_caffemodel("it holds no layers");
+  return model;
 }
 
 }  // namespace
@@ -213,12 +190,12 @@ caffe::NetParameter read_prototxt(const std::string& path) try {
   throw;
 }
 
-std::shared_ptr<const caffe::NetParameter> read_caffemodel(const std::string& path) try {
-  const File file(path);
+std::unique_ptr<const Caffemodel> read_caffemodel(const std::string& path) try {
+  File file(path);
   expect_regular(file);
   if (file.bytes > kMaxCaffemodelBytes) throw not_a_caffemodel("larger than 2 GiB");
   check_caffemodel_start(file);
-  return parse_caffemodel(file);
+  return parse_caffemodel(std::move(file));
 } catch (Error& error) {
   error.in_file(path);
   throw;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "caffe.pb.h"
+#include "formats/wire/skeleton.h"
 
 namespace xdn {
 
@@ -11,7 +12,13 @@ namespace xdn {
 /// Throws an input error naming the file, and line and column where the text is at fault.
 caffe::NetParameter read_prototxt(const std::string& path);
 
+/// A network with weights, whose larger blobs stay in the file.
+struct Caffemodel {
+  Skeleton file;
+  caffe::NetParameter net;
+};
+
 /// The weights, in protobuf's wire format, at most 2 GiB. Throws an input error naming the file.
-std::shared_ptr<const caffe::NetParameter> read_caffemodel(const std::string& path);
+std::unique_ptr<const Caffemodel> read_caffemodel(const std::string& path);
 
 }  // namespace xdn

@@ -1,6 +1,7 @@
 #include "formats/caffe/weights.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/error.h"
 
@@ -25,10 +26,10 @@ std::string describe(std::span<const Dims> shapes) {
 
 }  // namespace
 
-CaffeWeights::CaffeWeights(std::shared_ptr<const caffe::NetParameter> net, std::string path)
-    : net_(std::move(net)), path_(std::move(path)) {
-  for (const auto& layer : net_->layer()) add(layer.name(), layer.blobs());
-  for (const auto& layer : net_->layers()) add(layer.name(), layer.blobs());
+CaffeWeights::CaffeWeights(std::unique_ptr<const Caffemodel> model, std::string path)
+    : model_(std::move(model)), path_(std::move(path)) {
+  for (const auto& layer : model_->net.layer()) add(layer.name(), layer.blobs());
+  for (const auto& layer : model_->net.layers()) add(layer.name(), layer.blobs());
 }
 
 void CaffeWeights::add(const std::string& layer,
@@ -57,7 +58,7 @@ std::vector<Tensor> CaffeWeights::take(const std::string& layer, std::span<const
     }
     std::vector<Tensor> out;
     for (int i = 0; i < blobs.size(); ++i)
-      out.push_back(convert(blobs.Get(i), i, expected[static_cast<size_t>(i)]));
+      out.push_back(read(blobs.Get(i), i, expected[static_cast<size_t>(i)]));
     return out;
   } catch (Error& error) {
     error.in_file(path_);
@@ -65,7 +66,7 @@ std::vector<Tensor> CaffeWeights::take(const std::string& layer, std::span<const
   }
 }
 
-Tensor CaffeWeights::convert(const caffe::BlobProto& blob, int index, const Dims& expected) const {
+Tensor CaffeWeights::read(const caffe::BlobProto& blob, int index, const Dims& expected) const {
   const std::string which = "blob " + std::to_string(index);
   Dims found;
   if (blob.has_shape()) {
@@ -86,15 +87,30 @@ Tensor CaffeWeights::convert(const caffe::BlobProto& blob, int index, const Dims
     throw input_error(which + " has shape " + to_string(found) + ", expected " + to_string(expected));
   }
   const int64_t count = element_count(expected, sizeof(double));
-  const bool is_double = blob.data_size() == 0 && blob.double_data_size() > 0;
-  const int64_t stored = is_double ? blob.double_data_size() : blob.data_size();
+  using Blob = caffe::BlobProto;
+  std::string unknown;
+  blob.unknown_fields().SerializeToString(&unknown);
+  auto part = model_->file.part_of(unknown, Blob::kDataFieldNumber, blob.data_size() > 0);
+  DType dtype = DType::kF32;
+  const void* data = blob.data().data();
+  int64_t stored = part ? part->bytes / int64_t{sizeof(float)} : blob.data_size();
+  if (stored == 0) {
+    part = model_->file.part_of(unknown, Blob::kDoubleDataFieldNumber, blob.double_data_size() > 0);
+    dtype = DType::kF64;
+    data = blob.double_data().data();
+    stored = part ? part->bytes / int64_t{sizeof(double)} : blob.double_data_size();
+  }
   if (stored != count) {
     throw input_error(which + " holds " + std::to_string(stored) + " elements, expected " +
                       std::to_string(count) + " for shape " + to_string(found));
   }
-  if (is_double)
-    return Tensor::view(DType::kF64, expected, net_, blob.double_data().data()).converted(DType::kF32);
-  return Tensor::view(DType::kF32, expected, net_, blob.data().data());
+  Tensor tensor = Tensor::uninitialized(dtype, expected);
+  if (part) {
+    model_->file.read(*part, tensor.mutable_raw());
+  } else if (count != 0) {
+    std::memcpy(tensor.mutable_raw(), data, tensor.bytes());
+  }
+  return tensor.converted(DType::kF32);
 }
 
 }  // namespace xdn

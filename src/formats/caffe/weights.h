@@ -7,15 +7,15 @@
 #include <vector>
 
 #include "base/tensor.h"
-#include "caffe.pb.h"
+#include "formats/caffe/caffe_file.h"
 
 namespace xdn {
 
-/// The blobs of a caffemodel, by layer name. Tensors read the message's own memory and keep it alive.
+/// The blobs of a caffemodel, by layer name, read when they are taken.
 class CaffeWeights {
  public:
   /// path is only what errors say.
-  CaffeWeights(std::shared_ptr<const caffe::NetParameter> net, std::string path);
+  CaffeWeights(std::unique_ptr<const Caffemodel> model, std::string path);
 
   /// How many blobs the layer has; 0 if it is not there.
   int blob_count(const std::string& layer) const;
@@ -30,9 +30,9 @@ class CaffeWeights {
     bool duplicate = false;
   };
   void add(const std::string& layer, const google::protobuf::RepeatedPtrField<caffe::BlobProto>& blobs);
-  Tensor convert(const caffe::BlobProto& blob, int index, const Dims& expected) const;
+  Tensor read(const caffe::BlobProto& blob, int index, const Dims& expected) const;
 
-  std::shared_ptr<const caffe::NetParameter> net_;
+  std::unique_ptr<const Caffemodel> model_;
   std::string path_;
   std::map<std::string, Blobs> by_name_;
 };

@@ -93,10 +93,6 @@ OpenedFile walk(const std::string& folder, const std::vector<std::string>& parts
 
 }  // namespace
 
-FileDescriptor::~FileDescriptor() {
-  if (fd_ >= 0) close(fd_);
-}
-
 OpenedFile open_beneath(const std::string& folder, const std::string& location) {
   const std::vector<std::string> parts = checked_components(location);
   const FileDescriptor root = open_folder(folder);

@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -24,9 +23,16 @@ constexpr int64_t kNewestOpset = 21;
 constexpr int64_t kMaxFileBytes = std::numeric_limits<int32_t>::max();
 constexpr int kMaxRecursion = 100;
 constexpr int kMaxNodes = 1 << 20;
+constexpr int kMaxFields = std::numeric_limits<int>::max();
 
-std::shared_ptr<const onnx::ModelProto> read_model(const std::string& path) {
-  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+/// A model whose larger tensors stay in the file.
+struct Model {
+  Skeleton file;
+  onnx::ModelProto proto;
+};
+
+Model read_model(const std::string& path) {
+  FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!fd) throw input_error(std::string("cannot open: ") + std::strerror(errno));
   struct stat info;
   if (fstat(fd.get(), &info) != 0) throw input_error(std::string("cannot read: ") + std::strerror(errno));
@@ -36,14 +42,14 @@ std::shared_ptr<const onnx::ModelProto> read_model(const std::string& path) {
   if (info.st_size > kMaxFileBytes) {
     throw input_error("is larger than 2 GiB; expected a model that keeps its weights in external data");
   }
-  google::protobuf::io::FileInputStream file(fd.get(), 1 << 18);
-  google::protobuf::io::CodedInputStream stream(&file);
-  stream.SetTotalBytesLimit(std::numeric_limits<int32_t>::max());
+  const auto damaged = [] { return input_error("is not an ONNX model (it is cut off or damaged)"); };
+  Model model{Skeleton(std::move(fd), info.st_size, model_rule(), {kMaxRecursion, kMaxFields}), {}};
+  if (model.file.state() != Skeleton::State::kWhole) throw damaged();
+  const std::string bytes = model.file.take_bytes();
+  google::protobuf::io::CodedInputStream stream(reinterpret_cast<const uint8_t*>(bytes.data()),  // NOLINT
+                                                static_cast<int>(bytes.size()));
   stream.SetRecursionLimit(kMaxRecursion);
-  auto model = std::make_shared<onnx::ModelProto>();
-  const bool parsed = model->ParseFromCodedStream(&stream) && stream.ConsumedEntireMessage();
-  if (file.GetErrno() != 0) throw input_error(std::string("cannot read: ") + std::strerror(file.GetErrno()));
-  if (!parsed) throw input_error("is not an ONNX model (it is cut off or damaged)");
+  if (!model.proto.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage()) throw damaged();
   return model;
 }
 
@@ -93,12 +99,11 @@ const onnx::TypeProto::Tensor& tensor_type(const onnx::ValueInfoProto& input) {
 
 class Importer {
  public:
-  Importer(const std::shared_ptr<const onnx::ModelProto>& model, const std::string& path,
-           const ImportOptions& options, bool free_batch)
-      : model_(*model),
+  Importer(const Model& model, const std::string& path, const ImportOptions& options, bool free_batch)
+      : model_(model.proto),
         options_(options),
-        tensors_(model, folder_of(path)),
-        state_(model->graph(), tensors_, opset_of(*model)) {
+        tensors_(&model.file, folder_of(path)),
+        state_(model_.graph(), tensors_, opset_of(model_)) {
     state_.freeing_batch = free_batch;
   }
 
@@ -261,9 +266,9 @@ bool leads_with_batch(const Graph& graph) {
 }
 
 Graph import_model(const std::string& path, const ImportOptions& options) {
-  const std::shared_ptr<const onnx::ModelProto> model = read_model(path);
-  check_model(*model);
-  if (options.free_batch && may_free_batch(model->graph(), options)) {
+  const Model model = read_model(path);
+  check_model(model.proto);
+  if (options.free_batch && may_free_batch(model.proto.graph(), options)) {
     try {
       Graph graph = Importer(model, path, options, true).run();
       if (leads_with_batch(graph)) return graph;

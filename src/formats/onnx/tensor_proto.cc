@@ -57,36 +57,22 @@ Error wrong_count(const Dims& dims, int64_t expected, int64_t found, const char*
                      std::to_string(expected) + " for shape " + to_string(dims));
 }
 
-bool is_aligned(const void* data, size_t alignment) {
-  return reinterpret_cast<uintptr_t>(data) % alignment == 0;  // NOLINT
-}
-
-/// Memory as a tensor: viewed where owner keeps it and it is aligned, otherwise copied. b8 is always copied,
-/// because a bool object may hold 0 and 1 only.
-Tensor from_memory(DType dtype, const Dims& dims, const std::shared_ptr<const void>& owner,
-                   const void* data) {
-  const bool viewable = owner != nullptr && dtype != DType::kBool && is_aligned(data, dtype_size(dtype));
-  if (viewable && element_count(dims) != 0) return Tensor::view(dtype, dims, owner, data);
-  Tensor tensor(dtype, dims);
-  if (tensor.bytes() == 0) return tensor;
-  std::memcpy(tensor.mutable_raw(), data, tensor.bytes());
-  if (dtype == DType::kBool) {
-    auto* bytes = static_cast<uint8_t*>(tensor.mutable_raw());
-    for (int64_t i = 0; i < tensor.size(); ++i) bytes[i] = bytes[i] != 0;
-  }
+/// A bool object may hold 0 and 1 only.
+Tensor with_sound_bools(Tensor tensor) {
+  if (tensor.dtype() != DType::kBool || tensor.size() == 0) return tensor;
+  auto* bytes = static_cast<uint8_t*>(tensor.mutable_raw());
+  for (int64_t i = 0; i < tensor.size(); ++i) bytes[i] = bytes[i] != 0;
   return tensor;
 }
 
 /// One of the typed fields, whose elements may be wider than the tensor's: integers are narrowed, 16-bit
 /// floats stand as their bits.
 template <class Field>
-Tensor from_field(DType dtype, const Dims& dims, const std::shared_ptr<const void>& owner,
-                  const Field& field) {
+Tensor from_field(DType dtype, const Dims& dims, const Field& field) {
   using Stored = std::remove_cvref_t<decltype(*field.data())>;
   const int64_t count = element_count(dims, dtype_size(dtype));
   if (field.size() != count) throw wrong_count(dims, count, field.size(), "values");
-  if (DTypeOf<Stored>::value == dtype) return from_memory(dtype, dims, owner, field.data());
-  Tensor tensor(dtype, dims);
+  Tensor tensor = Tensor::uninitialized(dtype, dims);
   dispatch_dtype(dtype, [&]<class T>() {
     auto dst = tensor.mutable_data<T>();
     for (size_t i = 0; i < dst.size(); ++i) {
@@ -103,20 +89,19 @@ Tensor from_field(DType dtype, const Dims& dims, const std::shared_ptr<const voi
   return tensor;
 }
 
-Tensor from_typed_field(const Proto& proto, DType dtype, const Dims& dims,
-                        const std::shared_ptr<const void>& owner) {
+Tensor from_typed_field(const Proto& proto, DType dtype, const Dims& dims) {
   switch (dtype) {
     case DType::kF32:
-      return from_field(dtype, dims, owner, proto.float_data());
+      return from_field(dtype, dims, proto.float_data());
     case DType::kF64:
-      return from_field(dtype, dims, owner, proto.double_data());
+      return from_field(dtype, dims, proto.double_data());
     case DType::kI64:
-      return from_field(dtype, dims, owner, proto.int64_data());
+      return from_field(dtype, dims, proto.int64_data());
     case DType::kU32:
     case DType::kU64:
-      return from_field(dtype, dims, owner, proto.uint64_data());
+      return from_field(dtype, dims, proto.uint64_data());
     default:
-      return from_field(dtype, dims, owner, proto.int32_data());
+      return from_field(dtype, dims, proto.int32_data());
   }
 }
 
@@ -131,13 +116,18 @@ int64_t parse_extent(const std::string& text, const char* what) {
   return value;
 }
 
-Tensor read_located(const Proto& proto, DType dtype, const Dims& dims,
-                    const std::shared_ptr<const void>& owner) {
-  if (!proto.has_raw_data()) return from_typed_field(proto, dtype, dims, owner);
-  const int64_t expected = element_count(dims, dtype_size(dtype)) * static_cast<int64_t>(dtype_size(dtype));
-  const auto found = static_cast<int64_t>(proto.raw_data().size());
-  if (found != expected) throw wrong_count(dims, expected, found, "bytes");
-  return from_memory(dtype, dims, owner, proto.raw_data().data());
+std::optional<FilePart> raw_part(const Skeleton& model, const Proto& proto) {
+  return model.part_of(proto.unknown_fields(), Proto::kRawDataFieldNumber, proto.has_raw_data());
+}
+
+/// Likewise of the typed fields whose numbers stand in the file as they do in memory.
+std::optional<FilePart> typed_part(const Skeleton& model, const Proto& proto, DType dtype) {
+  const std::string& unknown = proto.unknown_fields();
+  if (dtype == DType::kF32)
+    return model.part_of(unknown, Proto::kFloatDataFieldNumber, proto.float_data_size() > 0);
+  if (dtype == DType::kF64)
+    return model.part_of(unknown, Proto::kDoubleDataFieldNumber, proto.double_data_size() > 0);
+  return std::nullopt;
 }
 
 }  // namespace
@@ -214,6 +204,22 @@ DType require_dtype(int data_type, const std::string& what) {
                     ", which is not supported");
 }
 
+const SkeletonRule& model_rule() {
+  static const SkeletonRule kTensor{{{Proto::kRawDataFieldNumber, 1},
+                                     {Proto::kFloatDataFieldNumber, sizeof(float)},
+                                     {Proto::kDoubleDataFieldNumber, sizeof(double)}},
+                                    {},
+                                    true};
+  static const SkeletonRule kAttribute{{}, {{onnx::AttributeProto::kTFieldNumber, &kTensor}}, true};
+  static const SkeletonRule kNode{{}, {{onnx::NodeProto::kAttributeFieldNumber, &kAttribute}}, true};
+  static const SkeletonRule kGraph{
+      {},
+      {{onnx::GraphProto::kNodeFieldNumber, &kNode}, {onnx::GraphProto::kInitializerFieldNumber, &kTensor}},
+      true};
+  static const SkeletonRule kModel{{}, {{onnx::ModelProto::kGraphFieldNumber, &kGraph}}, true};
+  return kModel;
+}
+
 Tensor TensorSource::read(const onnx::TensorProto& proto) {
   const std::string what = "tensor '" + printable(proto.name()) + "'";
   const DType dtype = require_dtype(proto.data_type(), what);
@@ -221,10 +227,31 @@ Tensor TensorSource::read(const onnx::TensorProto& proto) {
     if (proto.has_segment()) throw input_error("is stored in segments, which is not supported");
     const Dims dims = checked_dims(proto);
     const bool external = proto.has_data_location() && proto.data_location() == Proto::EXTERNAL;
-    return external ? read_external(proto, dtype, dims) : read_located(proto, dtype, dims, owner_);
+    return external ? read_external(proto, dtype, dims) : read_located(proto, dtype, dims);
   } catch (const Error& e) {
     throw Error(e.kind(), what + ": " + e.message());
   }
+}
+
+Tensor TensorSource::read_located(const onnx::TensorProto& proto, DType dtype, const Dims& dims) {
+  const auto width = static_cast<int64_t>(dtype_size(dtype));
+  const int64_t count = element_count(dims, dtype_size(dtype));
+  std::optional<FilePart> part;
+  if (model_ != nullptr) part = raw_part(*model_, proto);
+  if (part || proto.has_raw_data()) {
+    const int64_t found = part ? part->bytes : static_cast<int64_t>(proto.raw_data().size());
+    if (found != count * width) throw wrong_count(dims, count * width, found, "bytes");
+    if (!part) {
+      return with_sound_bools(Tensor::copy(dtype, dims, proto.raw_data().data(), proto.raw_data().size()));
+    }
+  } else {
+    if (model_ != nullptr) part = typed_part(*model_, proto, dtype);
+    if (!part) return from_typed_field(proto, dtype, dims);
+    if (part->bytes != count * width) throw wrong_count(dims, count, part->bytes / width, "values");
+  }
+  Tensor tensor = Tensor::uninitialized(dtype, dims);
+  model_->read(*part, tensor.mutable_raw());
+  return with_sound_bools(std::move(tensor));
 }
 
 Tensor TensorSource::read_external(const onnx::TensorProto& proto, DType dtype, const Dims& dims) {
@@ -247,10 +274,9 @@ Tensor TensorSource::read_external(const onnx::TensorProto& proto, DType dtype, 
     throw input_error("external data '" + printable(location) + "' has " + std::to_string(file.size) +
                       " bytes, expected " + std::to_string(bytes) + " at offset " + std::to_string(offset));
   }
-  Tensor tensor(dtype, dims);
+  Tensor tensor = Tensor::uninitialized(dtype, dims);
   read_at(file, location, offset, tensor.mutable_raw(), tensor.bytes());
-  if (dtype == DType::kBool) return from_memory(dtype, dims, nullptr, tensor.raw());
-  return tensor;
+  return with_sound_bools(std::move(tensor));
 }
 
 }  // namespace xdn::onnx_io

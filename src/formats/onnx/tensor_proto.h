@@ -1,12 +1,12 @@
 #pragma once
 
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 
 #include "base/tensor.h"
 #include "formats/onnx/file_beneath.h"
+#include "formats/wire/skeleton.h"
 
 namespace onnx {
 class TensorProto;
@@ -23,22 +23,26 @@ int dtype_to_onnx(DType dtype);
 /// As dtype_from_onnx, but throws an input error naming the type and what has it.
 DType require_dtype(int data_type, const std::string& what);
 
-/// Where tensors come from: the message that holds them (kept alive by tensors that view its bytes) and the
-/// folder with the external data. Opens each external file once.
+/// What a skeleton leaves in a model's file: the elements of initializers and of nodes' tensors.
+const SkeletonRule& model_rule();
+
+/// Where tensors come from besides messages: the file that the messages come from and the folder with the
+/// external data. Opens each external file once.
 class TensorSource {
  public:
-  /// owner may be null: then nothing is viewed and all elements are copied.
-  TensorSource(std::shared_ptr<const void> owner, std::string folder)
-      : owner_(std::move(owner)), folder_(std::move(folder)) {}
+  /// model must outlive this; it may be null for messages that hold all elements, and the folder empty where
+  /// external data is to be refused.
+  TensorSource(const Skeleton* model, std::string folder) : model_(model), folder_(std::move(folder)) {}
 
-  /// The tensor of a message inside owner. Throws an input error where type, extents and bytes do not fit
+  /// Throws an input error where type, extents and bytes do not fit
   /// together.
   Tensor read(const onnx::TensorProto& proto);
 
  private:
+  Tensor read_located(const onnx::TensorProto& proto, DType dtype, const Dims& dims);
   Tensor read_external(const onnx::TensorProto& proto, DType dtype, const Dims& dims);
 
-  std::shared_ptr<const void> owner_;
+  const Skeleton* model_;
   std::string folder_;
   std::map<std::string, OpenedFile> files_;
 };
