@@ -5,9 +5,10 @@
 
 namespace xdn {
 
-int64_t padded_row(int64_t channels) {
-  const int64_t ld = (channels + 15) / 16 * 16;
-  return ld % 512 == 0 ? ld + 16 : ld;
+int64_t padded_row(int64_t channels, Elem elem) {
+  constexpr int64_t kLine = 64, kAliasing = 2048;
+  const int64_t ld = (channels + 15) / 16 * 16, bytes = kernels::elem_bytes(elem);
+  return ld * bytes % kAliasing == 0 ? ld + kLine / bytes : ld;
 }
 
 void plan_arena(Plan& plan) {
@@ -15,13 +16,13 @@ void plan_arena(Plan& plan) {
   std::iota(order.begin(), order.end(), size_t{0});
   // Large ones first, first fit: within a few percent of the lower bound on residual networks.
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return plan.buffers[a].floats(plan.tile) > plan.buffers[b].floats(plan.tile);
+    return plan.buffers[a].bytes(plan.tile) > plan.buffers[b].bytes(plan.tile);
   });
   std::vector<size_t> placed;
   for (const size_t i : order) {
     Buffer& buffer = plan.buffers[i];
-    // 64-byte steps, and one more line so that a kernel's vector at the last row's end stays inside.
-    const auto extent = [&](const Buffer& b) { return (b.floats(plan.tile) + 16 + 15) / 16 * 16; };
+    // Whole lines, and one more so that a kernel's vector at the last row's end stays inside.
+    const auto extent = [&](const Buffer& b) { return (b.bytes(plan.tile) + 64 + 63) / 64 * 64; };
     std::vector<const Buffer*> overlapping;
     for (const size_t j : placed) {
       const Buffer& other = plan.buffers[j];
@@ -35,7 +36,7 @@ void plan_arena(Plan& plan) {
       offset = std::max(offset, other->offset + extent(*other));
     }
     buffer.offset = offset;
-    plan.arena_floats = std::max(plan.arena_floats, offset + extent(buffer));
+    plan.arena_bytes = std::max(plan.arena_bytes, offset + extent(buffer));
     placed.push_back(i);
   }
 }

@@ -1,3 +1,5 @@
+#include <map>
+
 #include "executor/simple_steps.h"
 
 namespace xdn {
@@ -11,57 +13,95 @@ class DepthwiseStep final : public Step {
  public:
   DepthwiseStep(const Plan& plan, const DenseSpec& spec, const kernels::KernelTable& table)
       : table_(table),
-        buffers_(plan.buffers),
+        plan_(plan),
         operand_(spec.operands[0]),
         dst_(spec.dst),
-        residual_(spec.residual),
-        channels_(plan.buffers[static_cast<size_t>(spec.dst)].channels),
-        act_(act_args(spec.act)) {
+        channels_(plan.buffer(spec.dst).channels),
+        epilogue_(spec.epilogue),
+        bias_(spec.bias),
+        scale_(spec.scale) {
+    arith = spec.arith;
     const int64_t taps = operand_.kernel_h * operand_.kernel_w;
-    const float* w = operand_.weights->data<float>().data();
     weights_.resize(static_cast<size_t>(taps * channels_));  // [tap][channel]
     for (int64_t c = 0; c < channels_; ++c) {
-      for (int64_t t = 0; t < taps; ++t) weights_[static_cast<size_t>(t * channels_ + c)] = w[c * taps + t];
+      for (int64_t t = 0; t < taps; ++t) {
+        const auto from = static_cast<size_t>(c * taps + t);
+        weights_[static_cast<size_t>(t * channels_ + c)] =
+            operand_.levels != nullptr ? static_cast<float>(operand_.levels[from]) : operand_.weights[from];
+      }
     }
-    bias_.assign(static_cast<size_t>(channels_), 0.0f);
-    if (spec.bias != nullptr) bias_.assign(spec.bias, spec.bias + channels_);
+    bias_.resize(static_cast<size_t>(channels_), 0.0f);
     operand_.weights = nullptr;
+    operand_.levels = nullptr;
     reads = {operand_.src};
-    if (residual_ >= 0) reads.push_back(residual_);
+    if (epilogue_.residual >= 0) reads.push_back(epilogue_.residual);
     writes = {dst_};
     weight_bytes = static_cast<int64_t>(weights_.size() * sizeof(float));
-    kernel = std::string("depthwise_f32 ") + table.bundle;
-    const Buffer& dst = buffers_[static_cast<size_t>(dst_)];
-    int64_t positions[kMostTaps];
-    const float* taps_used[kMostTaps];
-    for (int64_t p = 0; p < dst.positions(); ++p) macs += channels_ * taps_at(p, positions, taps_used);
+    constexpr const char* kNames[] = {"f32", "bf16", "i8"};
+    kernel = std::string("depthwise_") + kNames[static_cast<size_t>(arith)] + " " + table.bundle;
+    add_starts();
   }
 
   void run(const TileContext& context) const override {
-    const Buffer& src = buffers_[static_cast<size_t>(operand_.src)];
-    const Buffer& dst = buffers_[static_cast<size_t>(dst_)];
+    const Buffer& src = plan_.buffer(operand_.src);
+    const Buffer& dst = plan_.buffer(dst_);
     const int64_t n = context.n;
     const Share share = share_of(dst.positions(), context.part, context.parts);
     int64_t positions[kMostTaps];
     const float* weights[kMostTaps];
-    const float* rows[kMostTaps];
+    const void* rows[kMostTaps];
     for (int64_t p = share.first; p < share.last; ++p) {
       const int64_t count = taps_at(p, positions, weights);
-      for (int64_t i = 0; i < count; ++i) rows[i] = context.arena + src.offset + positions[i] * n * src.ld;
-      const float* residual = nullptr;
-      if (residual_ >= 0) {
-        const Buffer& r = buffers_[static_cast<size_t>(residual_)];
-        residual = context.arena + r.offset + p * n * r.ld;
+      for (int64_t i = 0; i < count; ++i) rows[i] = at(context, src, positions[i]);
+      kernels::GemmArgs args{};
+      epilogue_.apply(args);
+      args.store_columns = channels_;
+      args.c = at(context, dst, p);
+      args.ldc = dst.row_bytes();
+      args.c_elem = dst.elem;
+      if (epilogue_.residual >= 0) {
+        const Buffer& residual = plan_.buffer(epilogue_.residual);
+        args.residual = at(context, residual, p);
+        args.ldr = residual.row_bytes();
+        args.residual_elem = residual.elem;
       }
-      table_.depthwise(context.arena + dst.offset + p * n * dst.ld, rows, weights, count, bias_.data(),
-                       residual, act_.act, act_.lo, act_.hi, n, channels_, src.ld, dst.ld);
+      args.bias = bias_.data();
+      args.scale = scale_.data();
+      const float* start =
+          start_of_.empty() ? nullptr : starts_.data() + start_of_[static_cast<size_t>(p)] * channels_;
+      table_.depthwise(src.elem, args, rows, weights, count, start, n, src.row_bytes());
     }
   }
 
  private:
+  static std::byte* at(const TileContext& context, const Buffer& b, int64_t position) {
+    return context.arena + b.offset + position * b.position_bytes(context.n);
+  }
+
+  /// Counts the MACs, and what the source's zero point adds to the sums of each set of taps.
+  void add_starts() {
+    const Buffer& dst = plan_.buffer(dst_);
+    int64_t positions[kMostTaps];
+    const float* used[kMostTaps];
+    std::map<std::vector<const float*>, int32_t> sets;
+    for (int64_t p = 0; p < dst.positions(); ++p) {
+      const int64_t count = taps_at(p, positions, used);
+      macs += channels_ * count;
+      if (operand_.zero == 0) continue;
+      const auto set = static_cast<int32_t>(sets.size());
+      const auto [found, added] = sets.try_emplace(std::vector<const float*>(used, used + count), set);
+      start_of_.push_back(found->second);
+      for (int64_t c = 0; added && c < channels_; ++c) {
+        float sum = 0;
+        for (int64_t i = 0; i < count; ++i) sum += used[i][c];
+        starts_.push_back(-static_cast<float>(operand_.zero) * sum);
+      }
+    }
+  }
+
   int64_t taps_at(int64_t p, int64_t* positions, const float** weights) const {
-    const Buffer& src = buffers_[static_cast<size_t>(operand_.src)];
-    const Buffer& dst = buffers_[static_cast<size_t>(dst_)];
+    const Buffer& src = plan_.buffer(operand_.src);
+    const Buffer& dst = plan_.buffer(dst_);
     const int64_t y = p / dst.width, x = p % dst.width;
     int64_t count = 0;
     for (int64_t ky = 0; ky < operand_.kernel_h; ++ky) {
@@ -78,12 +118,14 @@ class DepthwiseStep final : public Step {
   }
 
   const kernels::KernelTable& table_;
-  const std::vector<Buffer>& buffers_;
+  const Plan& plan_;
   DenseOperand operand_;
-  BufferId dst_, residual_;
+  BufferId dst_;
   int64_t channels_;
-  ActArgs act_;
-  std::vector<float> weights_, bias_;
+  Epilogue epilogue_;
+  std::vector<float> weights_, bias_, scale_;
+  std::vector<float> starts_;      ///< [set of taps][channel]
+  std::vector<int32_t> start_of_;  ///< by position, its set; empty: no zero point
 };
 
 }  // namespace

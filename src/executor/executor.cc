@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <exception>
 #include <mutex>
 
@@ -27,8 +28,8 @@ constexpr std::array kIsas{
     IsaRow{Isa::kRef, "ref", "ref"},
     IsaRow{Isa::kAvx2, "avx2", "avx2"},
     IsaRow{Isa::kAvx512, "avx512", "avx512"},
-    IsaRow{Isa::kAvx512Vnni, "avx512vnni", "avx512"},
-    IsaRow{Isa::kAvx512Bf16, "avx512bf16", "avx512"},
+    IsaRow{Isa::kAvx512Vnni, "avx512vnni", "avx512vnni"},
+    IsaRow{Isa::kAvx512Bf16, "avx512bf16", "avx512bf16"},
 };
 
 const IsaRow& isa_row(Isa isa) { return kIsas[static_cast<size_t>(isa)]; }
@@ -50,7 +51,8 @@ bool isa_present(Isa isa) {
   return false;
 }
 
-Isa choose_isa(std::optional<Isa> wanted) {
+/// The least that has everything the precision profits from.
+Isa choose_isa(std::optional<Isa> wanted, bool int8, bool bf16) {
   if (wanted.has_value()) {
     if (!isa_present(*wanted)) {
       throw Error(ErrorKind::kUsage,
@@ -58,6 +60,8 @@ Isa choose_isa(std::optional<Isa> wanted) {
     }
     return *wanted;
   }
+  if (bf16 && isa_present(Isa::kAvx512Bf16)) return Isa::kAvx512Bf16;
+  if (int8 && isa_present(Isa::kAvx512Vnni)) return Isa::kAvx512Vnni;
   for (const Isa isa : {Isa::kAvx512, Isa::kAvx2}) {
     if (isa_present(isa)) return isa;
   }
@@ -77,7 +81,7 @@ constexpr int64_t kLeastTile = 8, kMostTile = 96;
 /// per tile: then a larger tile pays although activations spill to L3 (two threads, 1 MiB of L2 each:
 /// ResNet-56, 3 MB of weights, 870 images/s at tile 16 and 825 at 32; ResNet-50, 94 MB, 1345 at 16 and 1470
 /// at 32).
-int64_t choose_tile(const Graph& graph, int64_t images_per_worker) {
+int64_t choose_tile(const Graph& graph, int64_t images_per_worker, int64_t element_bytes) {
   int64_t widest = 1, weight_bytes = 0;
   for (const NodeId id : graph.order()) {
     const Node& node = graph.node(id);
@@ -90,7 +94,7 @@ int64_t choose_tile(const Graph& graph, int64_t images_per_worker) {
   }
   constexpr int64_t kL2Bytes = int64_t{1} << 20, kManyWeights = int64_t{16} << 20;
   const int64_t budget = weight_bytes > kManyWeights ? 2 * kL2Bytes : kL2Bytes;
-  const auto widest_bytes = widest * static_cast<int64_t>(sizeof(float));
+  const int64_t widest_bytes = widest * element_bytes;
   const int64_t fitting = std::clamp<int64_t>(budget / widest_bytes, kLeastTile, kMostTile);
   return std::max<int64_t>(1, std::min(fitting / 4 * 4, images_per_worker));
 }
@@ -118,6 +122,16 @@ const char* precision_name(Precision precision) {
   return "fp32";
 }
 
+namespace {
+
+bool is_quantized(const Graph& graph) {
+  return std::any_of(graph.order().begin(), graph.order().end(), [&](NodeId id) {
+    return graph.node(id).type == OpType::kQuantizeLinear;
+  });
+}
+
+}  // namespace
+
 struct Executor::Impl {
   ExecSettings settings{};
   Dims input_shape;
@@ -131,12 +145,12 @@ struct Executor::Impl {
   struct Worker {
     explicit Worker(int parts) : barrier(parts) {}
     AlignedBytes arena;
-    std::vector<AlignedBytes> scratch;  ///< per thread
-    std::vector<uint8_t> bytes;         ///< a filled tile
-    int64_t first = 0, count = 0;       ///< the tile in work; count 0 ends
+    std::vector<uint8_t> bytes;    ///< a filled tile
+    int64_t first = 0, count = 0;  ///< the tile in work; count 0 ends
     SpinBarrier barrier;
   };
   std::vector<std::unique_ptr<Worker>> workers;
+  std::unique_ptr<std::atomic<int64_t>[]> step_ns;  ///< by step, summed over threads; null: not profiled
 
   struct Job {
     const ImageSource* images;
@@ -151,7 +165,8 @@ struct Executor::Impl {
     std::mutex mutex;
   };
 
-  void plan_graph(Graph graph, const ExecOptions& options);
+  void choose_threads(const ExecOptions& options);
+  void plan_graph(Graph graph, const ExecOptions& options, bool quantized);
   void run(Job& job);
   void run_worker(Job& job, Worker& worker, int part);
   void run_tile(Job& job, Worker& worker, int part);
@@ -161,7 +176,24 @@ struct Executor::Impl {
   int64_t image_bytes() const { return element_count(input_shape); }
 };
 
-void Executor::Impl::plan_graph(Graph model, const ExecOptions& options) {
+void Executor::Impl::choose_threads(const ExecOptions& options) {
+  // Threads beyond what the cgroup and the affinity mask give would only take turns.
+  const int available = available_cpus();
+  const int threads = options.threads > 0 ? std::min(options.threads, available) : available;
+  const bool oracle = settings.isa == Isa::kRef && settings.precision == Precision::kFp32;
+  const bool single = options.batch_hint > 0 && options.batch_hint < threads && !oracle;
+  if (options.model_parallel > 0) {
+    settings.model_parallel = std::min(options.model_parallel, threads);
+  } else if (options.data_parallel > 0) {
+    settings.model_parallel = 1;
+  } else {
+    settings.model_parallel = single ? threads : 1;
+  }
+  const int most = std::max(1, threads / settings.model_parallel);
+  settings.data_parallel = std::clamp(options.data_parallel > 0 ? options.data_parallel : most, 1, most);
+}
+
+void Executor::Impl::plan_graph(Graph model, const ExecOptions& options, bool quantized) {
   peel_softmax(model);
   if (model.inputs().size() != 1) {
     throw input_error(
@@ -177,7 +209,7 @@ void Executor::Impl::plan_graph(Graph model, const ExecOptions& options) {
   for (int d = 0; d < settings.data_parallel; ++d) {
     workers.push_back(std::make_unique<Worker>(settings.model_parallel));
   }
-  if (settings.isa == Isa::kRef) {
+  if (settings.isa == Isa::kRef && settings.precision == Precision::kFp32) {
     const Dims& out = model.value(model.outputs().at(0)).shape;
     if (out.empty() || out[0] != kBatch)
       throw input_error("the output has shape " + to_string(out) + ", expected [N,...]");
@@ -192,19 +224,19 @@ void Executor::Impl::plan_graph(Graph model, const ExecOptions& options) {
   LowerOptions lowering;
   lowering.table = kernels::find_kernels(isa_row(settings.isa).bundle);
   lowering.parts = settings.model_parallel;
-  lowering.tile = options.batch_tile > 0 ? options.batch_tile : choose_tile(model, share);
+  lowering.integers = settings.precision != Precision::kFp32;
+  lowering.bf16 = settings.precision == Precision::kBf16;
+  lowering.f32_layers = &options.f32_layers;
+  const int64_t element_bytes = quantized && lowering.integers ? 1 : lowering.bf16 ? 2 : 4;
+  lowering.tile = options.batch_tile > 0 ? options.batch_tile : choose_tile(model, share, element_bytes);
   lowering.fold_pixels = options.fusion != FusionLevel::kOff;
   lowering.pixels = pixels.has_value() ? &*pixels : nullptr;
   plan = lower(model, lowering);
   settings.batch_tile = static_cast<int>(plan->tile);
   output_size = plan->output_size;
   for (auto& worker : workers) {
-    worker->arena =
-        allocate_aligned(static_cast<size_t>(plan->arena_floats) * sizeof(float), size_t{2} << 20);
-    for (int part = 0; part < settings.model_parallel; ++part) {
-      worker->scratch.push_back(
-          allocate_aligned(static_cast<size_t>(plan->scratch_floats) * sizeof(float) + 64));
-    }
+    worker->arena = allocate_aligned(static_cast<size_t>(plan->arena_bytes), size_t{2} << 20);
+    if (pixels.has_value()) worker->bytes.reserve(static_cast<size_t>(plan->tile * image_bytes()));
   }
 }
 
@@ -235,8 +267,7 @@ bool Executor::Impl::fill(Job& job, Worker& worker) {
 void Executor::Impl::run_tile(Job& job, Worker& worker, int part) {
   TileContext context{};
   context.n = worker.count;
-  context.arena = reinterpret_cast<float*>(worker.arena.get());
-  context.scratch = reinterpret_cast<float*>(worker.scratch[static_cast<size_t>(part)].get());
+  context.arena = worker.arena.get();
   if (job.images != nullptr) {
     context.pixels = job.images->fill ? worker.bytes.data() : job.images->data + worker.first * image_bytes();
   } else {
@@ -244,14 +275,20 @@ void Executor::Impl::run_tile(Job& job, Worker& worker, int part) {
   }
   context.part = part;
   context.parts = settings.model_parallel;
-  for (const auto& step : plan->steps) {
+  auto start = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < plan->steps.size(); ++i) {
     // Only steps that run through the oracle can throw. Every part still meets at every barrier.
     try {
-      if (!job.failed.load(std::memory_order_relaxed)) step->run(context);
+      if (!job.failed.load(std::memory_order_relaxed)) plan->steps[i]->run(context);
     } catch (...) {
       fail(job);
     }
     if (context.parts > 1) worker.barrier.wait();
+    if (step_ns != nullptr) {
+      const auto end = std::chrono::steady_clock::now();
+      step_ns[i].fetch_add((end - start).count(), std::memory_order_relaxed);
+      start = end;
+    }
   }
   if (part == 0) {
     read_rows(*plan, plan->output, context.arena, context.n, job.out + worker.first * output_size);
@@ -320,36 +357,21 @@ Executor::Executor(Graph graph, ExecOptions options) : impl_(std::make_unique<Im
   check_option(options.data_parallel, kMostThreads, "--dp");
   check_option(options.model_parallel, kMostThreads, "--mp");
   check_option(options.batch_tile, kMostBatchTile, "--tile");
-  if (options.precision.value_or(Precision::kFp32) == Precision::kInt8) {
+  const bool quantized = is_quantized(graph);
+  if (options.precision == Precision::kInt8 && !quantized) {
     throw input_error("the model is float; int8 needs a quantized model: see xdn quantize");
   }
-  if (options.precision.value_or(Precision::kFp32) == Precision::kBf16) {
-    throw input_error("bf16 is not available in this version; fp32 is");
-  }
   ExecSettings& settings = impl_->settings;
-  settings.isa = choose_isa(options.isa);
-  settings.precision = Precision::kFp32;
-  // Threads beyond what the cgroup and the affinity mask give would only take turns.
-  const int available = available_cpus();
-  const int threads = options.threads > 0 ? std::min(options.threads, available) : available;
-  const bool single = options.batch_hint > 0 && options.batch_hint < threads && settings.isa != Isa::kRef;
-  if (options.model_parallel > 0) {
-    settings.model_parallel = std::min(options.model_parallel, threads);
-  } else if (options.data_parallel > 0) {
-    settings.model_parallel = 1;
-  } else {
-    settings.model_parallel = single ? threads : 1;
-  }
-  settings.data_parallel =
-      options.data_parallel > 0 ? options.data_parallel : threads / settings.model_parallel;
-  settings.data_parallel =
-      std::clamp(settings.data_parallel, 1, std::max(1, threads / settings.model_parallel));
+  settings.precision = options.precision.value_or(quantized ? Precision::kInt8 : Precision::kFp32);
+  const bool integers = quantized && settings.precision != Precision::kFp32;
+  settings.isa = choose_isa(options.isa, integers, settings.precision == Precision::kBf16);
+  impl_->choose_threads(options);
   if (options.pixels.has_value()) {
     const PixelMap& map = *options.pixels;
     XDN_CHECK(map.scale.size() == map.shift.size() && map.scale.size() == map.source_channel.size());
     impl_->pixels = map;
   }
-  impl_->plan_graph(std::move(graph), options);
+  impl_->plan_graph(std::move(graph), options, quantized);
 }
 
 Executor::~Executor() = default;
@@ -379,22 +401,29 @@ void Executor::run_f32(const float* nchw, int64_t n, float* out, std::atomic<int
   impl_->run(job);
 }
 
-std::string Executor::describe() const {
-  if (impl_->plan == nullptr) return "isa ref: every node through the reference evaluator\n";
-  std::string text = fmt::format("{:<24} {:<44} {:>12} {:>12}\n", "layer", "kernel", "MACs", "weight bytes");
-  for (const auto& step : impl_->plan->steps) {
-    text += fmt::format("{:<24} {:<44} {:>12} {:>12}\n", printable(step->layer), step->kernel, step->macs,
-                        step->weight_bytes);
-    if (!step->refused.empty()) text += "    refused: " + step->refused + "\n";
+std::vector<StepReport> Executor::steps() const {
+  std::vector<StepReport> reports;
+  if (impl_->plan == nullptr) return reports;
+  const Plan& plan = *impl_->plan;
+  constexpr const char* kAriths[] = {"f32", "bf16", "i8"};
+  const int threads = impl_->settings.data_parallel * impl_->settings.model_parallel;
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& step = *plan.steps[i];
+    StepReport report{step.layer, step.kernel, step.refused, kAriths[static_cast<size_t>(step.arith)],
+                      step.macs,  step.weight_bytes};
+    for (const BufferId id : step.reads) report.activation_bytes += plan.buffer(id).bytes(1);
+    for (const BufferId id : step.writes) report.activation_bytes += plan.buffer(id).bytes(1);
+    if (impl_->step_ns != nullptr) report.seconds = static_cast<double>(impl_->step_ns[i].load()) * 1e-9 / threads;
+    reports.push_back(std::move(report));
   }
-  for (const IsaRow& row : kIsas) {
-    if (!isa_present(row.isa)) text += fmt::format("refused {}: this processor lacks it\n", row.name);
-  }
-  text +=
-      fmt::format("isa {}, {} x {} threads, tile {}, arena {} bytes per worker\n",
-                  isa_name(impl_->settings.isa), impl_->settings.data_parallel,
-                  impl_->settings.model_parallel, impl_->settings.batch_tile, impl_->plan->arena_floats * 4);
-  return text;
+  return reports;
 }
+
+void Executor::start_profile() {
+  if (impl_->plan == nullptr) return;
+  impl_->step_ns = std::make_unique<std::atomic<int64_t>[]>(impl_->plan->steps.size());
+}
+
+int64_t Executor::arena_bytes() const { return impl_->plan == nullptr ? 0 : impl_->plan->arena_bytes; }
 
 }  // namespace xdn

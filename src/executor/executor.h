@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,9 @@ struct ExecOptions {
   std::optional<Isa> isa;
   int threads = 0, data_parallel = 0, model_parallel = 0, batch_tile = 0;
   FusionLevel fusion = FusionLevel::kTraditional;
+  /// Default: what the file says. bf16 runs float layers in bf16, fp32 a quantized file as f32 numbers.
   std::optional<Precision> precision;
+  std::set<std::string> f32_layers;  ///< layers, by name, that bf16 leaves in f32
   std::optional<PixelMap> pixels;  ///< needed for run_u8
   int64_t batch_hint = 0;          ///< images a run will usually hold; 0: many
 };
@@ -44,6 +47,17 @@ struct ExecSettings {
 struct ImageSource {
   const uint8_t* data = nullptr;
   std::function<void(int64_t first, int64_t count, uint8_t* dst)> fill;
+};
+
+/// One step of a plan, as planned and, where it was profiled, as measured.
+struct StepReport {
+  std::string layer, kernel;
+  std::string refused;               ///< faster candidates, with reasons
+  std::string arith;                 ///< "f32", "bf16" or "i8": whose peak the MACs are measured against
+  int64_t macs = 0;                  ///< per image, effective
+  int64_t weight_bytes = 0;
+  int64_t activation_bytes = 0;      ///< read and written, per image
+  double seconds = 0;                ///< of all tiles since profiling began, mean over the threads
 };
 
 /// A planned model: weights packed, memory laid out. A trailing Softmax is peeled, so results are logits.
@@ -65,8 +79,12 @@ class Executor {
   /// nchw: n images of input_shape(), as floats.
   void run_f32(const float* nchw, int64_t n, float* out, std::atomic<int64_t>* done = nullptr);
 
-  /// One line per plan step: layer, kernel, MACs, bytes, candidates refused with reasons.
-  std::string describe() const;
+  /// The plan's steps; empty for the oracle (--isa ref on a float model).
+  std::vector<StepReport> steps() const;
+  /// From now on, steps are timed (a few tens of nanoseconds each).
+  void start_profile();
+  /// Bytes of the activations of one data-parallel worker.
+  int64_t arena_bytes() const;
 
  private:
   struct Impl;

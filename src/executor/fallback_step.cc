@@ -3,22 +3,22 @@
 
 namespace xdn {
 
-void read_rows(const Plan& plan, BufferId id, const float* arena, int64_t n, float* rows) {
-  const Buffer& b = plan.buffers[static_cast<size_t>(id)];
+void read_rows(const Plan& plan, BufferId id, const std::byte* arena, int64_t n, float* rows) {
+  const Buffer& b = plan.buffer(id);
   for (int64_t p = 0; p < b.positions(); ++p) {
     for (int64_t image = 0; image < n; ++image) {
-      const float* src = arena + b.offset + (p * n + image) * b.ld;
+      const auto* src = reinterpret_cast<const float*>(arena + b.offset + (p * n + image) * b.row_bytes());
       float* dst = rows + image * b.channels * b.positions() + p;
       for (int64_t c = 0; c < b.channels; ++c) dst[c * b.positions()] = src[c];
     }
   }
 }
 
-void write_rows(const Plan& plan, BufferId id, float* arena, int64_t n, const float* rows) {
-  const Buffer& b = plan.buffers[static_cast<size_t>(id)];
+void write_rows(const Plan& plan, BufferId id, std::byte* arena, int64_t n, const float* rows) {
+  const Buffer& b = plan.buffer(id);
   for (int64_t p = 0; p < b.positions(); ++p) {
     for (int64_t image = 0; image < n; ++image) {
-      float* dst = arena + b.offset + (p * n + image) * b.ld;
+      auto* dst = reinterpret_cast<float*>(arena + b.offset + (p * n + image) * b.row_bytes());
       const float* src = rows + image * b.channels * b.positions() + p;
       for (int64_t c = 0; c < b.channels; ++c) dst[c] = src[c * b.positions()];
     }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "executor/lowering.h"
+#include "executor/reference.h"
 
 namespace xdn {
 
@@ -32,7 +33,7 @@ void Lowering::check_value(const Value& value, const std::string& layer) const {
   }
 }
 
-BufferId Lowering::make_buffer(const Dims& dims) {
+BufferId Lowering::make_buffer(const Dims& dims, Elem elem) {
   Buffer buffer;
   if (dims.size() == 4) {
     buffer.channels = dims[1];
@@ -41,17 +42,96 @@ BufferId Lowering::make_buffer(const Dims& dims) {
   } else {
     buffer.channels = element_count(Dims(dims.begin() + 1, dims.end()));
   }
-  buffer.ld = padded_row(std::max<int64_t>(1, buffer.channels));
+  buffer.elem = elem;
+  buffer.ld = padded_row(std::max<int64_t>(1, buffer.channels), elem);
   (void)element_count({buffer.height, buffer.width, buffer.ld, options_.tile}, sizeof(float));
   plan_->buffers.push_back(buffer);
   return static_cast<BufferId>(plan_->buffers.size() - 1);
 }
 
+Elem Lowering::float_elem(const Node& node) const {
+  const bool kept = options_.f32_layers != nullptr && options_.f32_layers->contains(node.name);
+  return options_.bf16 && !kept ? Elem::kBf16 : Elem::kF32;
+}
+
+Elem Lowering::store_elem(const Node& node, ValueId end) const {
+  return graph_.is_output(end) ? Elem::kF32 : float_elem(node);
+}
+
+BufferId Lowering::floats_of(ValueId id, Elem elem) {
+  Place& from = place(id);
+  XDN_CHECK(from.buffer >= 0);
+  if (!from.quant.has_value() && buffer(from.buffer).elem == elem) return from.buffer;
+  if (const auto found = from.converted.find(elem); found != from.converted.end()) return found->second;
+  const Buffer& src = buffer(from.buffer);
+  if (src.elem == Elem::kU8 && elem == Elem::kBf16) {
+    // ONNX's dequantized value is an f32; rounding it once more is bf16's part.
+    const BufferId wide = floats_of(id, Elem::kF32);
+    const BufferId narrow = make_buffer(shape(id), elem);
+    auto step = make_convert_step(*plan_, wide, narrow, {}, table_);
+    step->layer = graph_.value(id).name;
+    plan_->steps.push_back(std::move(step));
+    return place(id).converted[elem] = narrow;
+  }
+  const BufferId dst = make_buffer(shape(id), elem);
+  auto step = make_convert_step(*plan_, from.buffer, dst, from.quant.value_or(QuantScale{}), table_);
+  step->layer = graph_.value(id).name;
+  plan_->steps.push_back(std::move(step));
+  return from.converted[elem] = dst;
+}
+
+const Node* Lowering::only_reader(ValueId id) const {
+  if (readers(id).size() != 1 || graph_.is_output(id)) return nullptr;
+  return &graph_.node(readers(id)[0]);
+}
+
+bool Lowering::known(ValueId id) const {
+  if (id == kNoValue) return false;
+  if (graph_.is_constant(id)) return true;
+  const NodeId producer = graph_.value(id).producer;
+  if (producer == kNoNode || graph_.node(producer).type != OpType::kDequantizeLinear) return false;
+  const Node& node = graph_.node(producer);
+  return std::all_of(node.inputs.begin(), node.inputs.end(),
+                     [&](ValueId input) { return input == kNoValue || graph_.is_constant(input); });
+}
+
+const Tensor& Lowering::known_tensor(ValueId id) {
+  if (graph_.is_constant(id)) return graph_.constant(id);
+  if (const auto found = folded_.find(id); found != folded_.end()) return found->second;
+  const Node& node = graph_.node(graph_.value(id).producer);
+  std::vector<const Tensor*> inputs;
+  for (const ValueId input : node.inputs) inputs.push_back(input == kNoValue ? nullptr : &graph_.constant(input));
+  return folded_[id] = evaluate_node(node, inputs);
+}
+
+std::vector<float> Lowering::known_floats(ValueId id) {
+  if (id == kNoValue) return {};
+  const auto values = known_tensor(id).data<float>();
+  return {values.begin(), values.end()};
+}
+
 void Lowering::add(std::unique_ptr<Step> step, const Node& node) {
   step->layer = node.name;
+  if (!refused_.empty()) step->refused = std::move(refused_);
+  refused_.clear();
   plan_->steps.push_back(std::move(step));
 }
 
+void Lowering::add_input(Elem elem, QuantScale quant, ValueId value) {
+  IngestSpec spec;
+  spec.dst = make_buffer(shape(input_), elem);
+  spec.pixels = options_.pixels;
+  spec.quant = quant;
+  spec.height = shape(input_)[2];
+  spec.width = shape(input_)[3];
+  auto step = make_ingest_step(*plan_, spec);
+  step->layer = graph_.value(input_).name;
+  plan_->steps.push_back(std::move(step));
+  define(value, spec.dst, elem == Elem::kU8 ? std::optional(quant) : std::nullopt);
+}
+
+/// The input goes as far as it can before a step is needed: to the image with a border that a first convolution reads,
+/// quantized if the file asks for that.
 void Lowering::lower_input() {
   if (graph_.inputs().size() != 1) {
     throw input_error("the model has " + std::to_string(graph_.inputs().size()) +
@@ -68,35 +148,29 @@ void Lowering::lower_input() {
     throw input_error("the model's input has " + std::to_string(value.shape[1]) +
                       " channels, the images have " + std::to_string(options_.pixels->scale.size()));
   }
-  const auto& readers = users_[static_cast<size_t>(input_)];
-  if (options_.pixels != nullptr && options_.fold_pixels && readers.size() == 1 &&
-      !graph_.is_output(input_)) {
-    const Node& node = graph_.node(readers[0]);
-    if (node.type == OpType::kConv && graph_.is_constant(node.input(1)) && node.input(3) == kNoValue) {
-      const auto& attrs = node.as<ConvAttrs>();
-      const bool constant_bias = node.input(2) == kNoValue || graph_.is_constant(node.input(2));
-      if (constant_bias && node.input(0) == input_ &&
-          stem_pays(value.shape[1], attrs.window.kernel[0], attrs.window.kernel[1], attrs.group)) {
-        pixels_pending_ = true;
-        return;
-      }
+  ValueId end = input_;
+  std::optional<QuantScale> quant;
+  std::vector<NodeId> passed;
+  const Node* reader = only_reader(input_);
+  if (options_.integers && reader != nullptr && reader->type == OpType::kQuantizeLinear) {
+    const Node* back = only_reader(reader->output);
+    const auto level = scalar_quant(*reader);
+    if (back != nullptr && back->type == OpType::kDequantizeLinear && level.has_value() &&
+        scalar_quant(*back) == level) {
+      passed = {readers(input_)[0], readers(reader->output)[0]};
+      end = back->output;
+      quant = level;
+      reader = only_reader(end);
     }
   }
-  const BufferId buffer = make_buffer(value.shape);
-  define(input_, buffer);
-  auto step = options_.pixels != nullptr ? make_ingest_pixels(buffer, *plan_, *options_.pixels)
-                                         : make_ingest_floats(buffer, *plan_);
-  step->layer = value.name;
-  plan_->steps.push_back(std::move(step));
+  const Elem elem = quant.has_value() ? Elem::kU8 : reader != nullptr ? float_elem(*reader) : Elem::kF32;
+  const bool image = options_.fold_pixels && reader != nullptr && read_image(*reader, end, elem, quant);
+  if (!image) add_input(quant.has_value() ? Elem::kU8 : Elem::kF32, quant.value_or(QuantScale{}), end);
+  for (const NodeId id : passed) done_[static_cast<size_t>(id)] = true;
 }
 
 std::unique_ptr<Step> Lowering::try_fast(const Node& node) {
   using kernels::UnaryKind;
-  const auto unary = [&](UnaryKind kind, float a = 0, float b = 0) {
-    const BufferId dst = make_buffer(shape(node.output));
-    define(node.output, dst);
-    return make_unary_step(*plan_, buffer_of(node.input(0)), dst, kind, a, b, table_);
-  };
   switch (node.type) {
     case OpType::kConv:
       return lower_conv(node);
@@ -106,18 +180,18 @@ std::unique_ptr<Step> Lowering::try_fast(const Node& node) {
     case OpType::kBatchNorm:
       return lower_batchnorm(node);
     case OpType::kRelu:
-      return unary(UnaryKind::kRelu);
+      return lower_unary(node, UnaryKind::kRelu);
     case OpType::kLeakyRelu:
-      return unary(UnaryKind::kLeakyRelu, node.as<LeakyReluAttrs>().alpha);
+      return lower_unary(node, UnaryKind::kLeakyRelu, node.as<LeakyReluAttrs>().alpha);
     case OpType::kClip:
-      return unary(UnaryKind::kClip, node.as<ClipAttrs>().min, node.as<ClipAttrs>().max);
+      return lower_unary(node, UnaryKind::kClip, node.as<ClipAttrs>().min, node.as<ClipAttrs>().max);
     case OpType::kSigmoid:
-      return unary(UnaryKind::kSigmoid);
+      return lower_unary(node, UnaryKind::kSigmoid);
     case OpType::kHardSigmoid:
-      return unary(UnaryKind::kHardSigmoid, node.as<HardSigmoidAttrs>().alpha,
-                   node.as<HardSigmoidAttrs>().beta);
+      return lower_unary(node, UnaryKind::kHardSigmoid, node.as<HardSigmoidAttrs>().alpha,
+                         node.as<HardSigmoidAttrs>().beta);
     case OpType::kHardSwish:
-      return unary(UnaryKind::kHardSwish);
+      return lower_unary(node, UnaryKind::kHardSwish);
     case OpType::kAdd:
       return lower_binary(node, kernels::BinaryKind::kAdd);
     case OpType::kSub:
@@ -129,22 +203,13 @@ std::unique_ptr<Step> Lowering::try_fast(const Node& node) {
     case OpType::kMax:
       return lower_binary(node, kernels::BinaryKind::kMax);
     case OpType::kMaxPool:
-    case OpType::kAveragePool: {
-      if (!on_map(node.output)) return nullptr;
-      const BufferId dst = make_buffer(shape(node.output));
-      define(node.output, dst);
-      return make_pool_step(*plan_, buffer_of(node.input(0)), dst, node.as<PoolAttrs>(),
-                            node.type == OpType::kMaxPool, table_);
-    }
+      return on_map(node.output) ? lower_max_pool(node) : nullptr;
     case OpType::kReduceMean:
       if (node.as<ReduceAttrs>().axes != Dims{2, 3}) return nullptr;
       [[fallthrough]];
-    case OpType::kGlobalAveragePool: {
-      if (!on_map(node.input(0))) return nullptr;
-      const BufferId dst = make_buffer(shape(node.output));
-      define(node.output, dst);
-      return make_global_average(*plan_, buffer_of(node.input(0)), dst, table_);
-    }
+    case OpType::kAveragePool:
+    case OpType::kGlobalAveragePool:
+      return on_map(node.input(0)) ? lower_average(node) : nullptr;
     case OpType::kSlice:
       return lower_slice(node);
     case OpType::kPad:
@@ -155,33 +220,36 @@ std::unique_ptr<Step> Lowering::try_fast(const Node& node) {
 }
 
 void Lowering::lower_node(const Node& node) {
-  if (node.type == OpType::kQuantizeLinear || node.type == OpType::kDequantizeLinear) {
-    throw input_error("the model is quantized; this version runs that with --isa ref only");
-  }
+  if (known(node.output)) return;
+  if (node.type == OpType::kQuantizeLinear && lower_quantize(node)) return;
+  if (node.type == OpType::kDequantizeLinear && lower_dequantize(node)) return;
   check_value(graph_.value(node.output), node.name);
   for (const ValueId input : node.inputs) {
-    if (input != kNoValue && !graph_.is_constant(input)) check_value(graph_.value(input), node.name);
+    if (input != kNoValue && !known(input)) check_value(graph_.value(input), node.name);
   }
-  if (node.type == OpType::kIdentity) return define(node.output, buffer_of(node.input(0)));
+  if (node.type == OpType::kIdentity) {
+    place(node.output) = place(node.input(0));
+    return;
+  }
   if (node.type == OpType::kConcat && lower_concat(node)) return;
   if (node.type == OpType::kReshape || node.type == OpType::kFlatten) {
     auto step = lower_reshape(node);
     if (step != nullptr) return add(std::move(step), node);
-    if (buffer_of(node.output) >= 0) return;
+    if (placed(node.output)) return;
   }
   const bool binary = node.type == OpType::kAdd || node.type == OpType::kSub || node.type == OpType::kMul ||
                       node.type == OpType::kDiv || node.type == OpType::kMax;
-  const bool flows = !graph_.is_constant(node.input(0)) || (binary && !graph_.is_constant(node.input(1)));
+  const bool flows = !known(node.input(0)) || (binary && !known(node.input(1)));
   auto step = flows ? try_fast(node) : nullptr;
   add(step != nullptr ? std::move(step) : lower_fallback(node), node);
 }
 
 void Lowering::finish() {
   const ValueId out = graph_.outputs()[0];
-  plan_->output = buffer_of(out);
-  if (plan_->output < 0) throw input_error("the model's output does not depend on its input");
-  const Buffer& buffer = plan_->buffers[static_cast<size_t>(plan_->output)];
-  plan_->output_size = buffer.channels * buffer.positions();
+  if (!placed(out)) throw input_error("the model's output does not depend on its input");
+  plan_->output = floats_of(out);
+  const Buffer& result = buffer(plan_->output);
+  plan_->output_size = result.channels * result.positions();
   for (Buffer& b : plan_->buffers) b.first_step = b.last_step = -1;
   for (size_t i = 0; i < plan_->steps.size(); ++i) {
     const auto touch = [&](BufferId id) {
@@ -196,24 +264,53 @@ void Lowering::finish() {
   plan_arena(*plan_);
 }
 
+/// By place in the order, the constants that no later node needs, reached through DequantizeLinear too.
+std::vector<std::vector<ValueId>> Lowering::last_uses() const {
+  std::vector<std::vector<ValueId>> uses(graph_.order().size());
+  std::vector<bool> seen(graph_.value_count(), false);
+  const auto touch = [&](ValueId id, size_t at) {
+    if (id == kNoValue || seen[static_cast<size_t>(id)]) return;
+    seen[static_cast<size_t>(id)] = true;
+    uses[at].push_back(id);
+  };
+  for (size_t at = graph_.order().size(); at-- > 0;) {
+    const Node& node = graph_.node(graph_.order()[at]);
+    if (known(node.output)) continue;
+    for (const ValueId input : node.inputs) {
+      if (!known(input)) continue;
+      touch(input, at);
+      const NodeId producer = graph_.value(input).producer;
+      if (producer == kNoNode) continue;
+      for (const ValueId behind : graph_.node(producer).inputs) touch(behind, at);
+    }
+  }
+  return uses;
+}
+
 std::unique_ptr<Plan> Lowering::run() {
   if (graph_.outputs().empty()) throw input_error("the model has no output");
   plan_->tile = options_.tile;
   lower_input();
-  for (const NodeId id : graph_.order()) {
+  const auto uses = last_uses();
+  for (size_t at = 0; at < graph_.order().size(); ++at) {
+    const NodeId id = graph_.order()[at];
     const Node& node = graph_.node(id);
     try {
-      lower_node(node);
+      if (!done_[static_cast<size_t>(id)]) lower_node(node);
     } catch (Error& error) {
       error.in_layer(node.name);
       throw;
+    }
+    for (const ValueId value : uses[at]) {
+      folded_.erase(value);
+      graph_.value(value).constant.reset();
     }
   }
   finish();
   return std::move(plan_);
 }
 
-std::unique_ptr<Plan> lower(const Graph& graph, const LowerOptions& options) {
+std::unique_ptr<Plan> lower(Graph& graph, const LowerOptions& options) {
   return Lowering(graph, options).run();
 }
 

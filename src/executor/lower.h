@@ -1,5 +1,8 @@
 #pragma once
 
+#include <set>
+#include <string>
+
 #include "executor/dense_step.h"
 #include "executor/executor.h"
 #include "executor/plan.h"
@@ -12,14 +15,17 @@ struct LowerOptions {
   const kernels::KernelTable* table = nullptr;
   int parts = 1;  ///< threads that share a tile
   int64_t tile = 1;
-  bool fold_pixels = true;           ///< bytes straight into the first convolution
+  bool fold_pixels = true;           ///< images straight into a first convolution of few channels
   const PixelMap* pixels = nullptr;  ///< null: float input
+  bool integers = true;              ///< quantized layers in integers; false: as fake quantization, in f32
+  bool bf16 = false;                 ///< float layers in bf16
+  const std::set<std::string>* f32_layers = nullptr;  ///< layers that stay in f32 all the same
 };
 
-/// Turns a verified graph into a plan: buffers, steps with packed weights, arena. Throws an input error
-/// naming the layer where the graph does not fit: more than one input, values that are not f32 or do not lead
-/// with the free batch.
-std::unique_ptr<Plan> lower(const Graph& graph, const LowerOptions& options);
+/// Turns a verified graph into a plan: buffers, steps with packed weights, arena. Constants of the graph are released
+/// once they are packed. Throws an input error naming the layer where the graph does not fit: more than one input,
+/// values that are neither f32 nor quantized or do not lead with the free batch.
+std::unique_ptr<Plan> lower(Graph& graph, const LowerOptions& options);
 
 /// Removes a Softmax at the end of the first output, so that results are logits. Returns whether there was
 /// one.

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/error.h"
 #include "executor/lowering.h"
 
 namespace xdn {
@@ -7,15 +8,20 @@ namespace xdn {
 std::unique_ptr<Step> Lowering::lower_binary(const Node& node, kernels::BinaryKind kind) {
   const ValueId a = node.input(0), b = node.input(1);
   const Dims& out = shape(node.output);
-  if (!graph_.is_constant(a) && !graph_.is_constant(b)) {
+  if (!known(a) && !known(b)) {
     if (shape(a) != out || shape(b) != out) return nullptr;
-    const BufferId dst = make_buffer(out);
+    if (kind == kernels::BinaryKind::kAdd && options_.integers) {
+      if (auto step = lower_quantized_add(node)) return step;
+    }
+    const Elem elem = store_elem(node, node.output);
+    const BufferId x = floats_of(a, elem), y = floats_of(b, elem);
+    const BufferId dst = make_buffer(out, elem);
     define(node.output, dst);
-    return make_binary_step(*plan_, buffer_of(a), buffer_of(b), dst, kind, table_);
+    return make_binary_step(*plan_, x, y, dst, kind, table_);
   }
-  const bool swapped = graph_.is_constant(a);
+  const bool swapped = known(a);
   const ValueId x = swapped ? b : a;
-  const Tensor& constant = graph_.constant(swapped ? a : b);
+  const Tensor& constant = known_tensor(swapped ? a : b);
   if (shape(x) != out || constant.dtype() != DType::kF32) return nullptr;
   const int64_t channels = out.size() == 4 ? out[1] : element_count(Dims(out.begin() + 1, out.end()));
   if (constant.size() != 1) {
@@ -29,10 +35,63 @@ std::unique_ptr<Step> Lowering::lower_binary(const Node& node, kernels::BinaryKi
     if (out.size() == 4 && aligned[1] != channels) return nullptr;
   }
   const auto values = constant.data<float>();
+  const BufferId src = floats_of(x);
   const BufferId dst = make_buffer(out);
   define(node.output, dst);
-  return make_binary_channels_step(*plan_, buffer_of(x), {values.begin(), values.end()}, swapped, dst, kind,
+  return make_binary_channels_step(*plan_, src, {values.begin(), values.end()}, swapped, dst, kind,
                                    table_);
+}
+
+std::unique_ptr<Step> Lowering::lower_unary(const Node& node, kernels::UnaryKind kind, float a, float b) {
+  if (options_.integers) {
+    if (auto step = lower_quantized_unary(node, kind, a, b)) return step;
+  }
+  const BufferId src = floats_of(node.input(0));
+  const BufferId dst = make_buffer(shape(node.output));
+  define(node.output, dst);
+  return make_unary_step(*plan_, src, dst, kind, a, b, table_);
+}
+
+/// The largest level is the largest number's: levels are pooled as they are.
+std::unique_ptr<Step> Lowering::lower_max_pool(const Node& node) {
+  const Place from = place(node.input(0));
+  const BufferId dst = make_buffer(shape(node.output), buffer(from.buffer).elem);
+  define(node.output, dst, from.quant);
+  return make_max_pool_step(*plan_, from.buffer, dst, node.as<PoolAttrs>(), table_);
+}
+
+/// AveragePool, GlobalAveragePool and ReduceMean over h and w.
+std::unique_ptr<Step> Lowering::lower_average(const Node& node) {
+  const ValueId src = node.input(0);
+  AverageScales scales;
+  ValueId end = node.output;
+  Elem elem = Elem::kF32;
+  if (options_.integers && quantized(src)) {
+    scales.src = *place(src).quant;
+    const Chain chain = follow(node, {}, src);
+    const bool plain = chain.last_act.kind == ActKind::kNone;
+    if (chain.quant.has_value() && plain) {
+      scales.dst = *chain.quant;
+      elem = Elem::kU8;
+      end = chain.end;
+      for (const NodeId id : chain.absorbed) done_[static_cast<size_t>(id)] = true;
+    }
+  } else if (!quantized(src)) {
+    elem = store_elem(node, node.output);
+  }
+  const bool levels = options_.integers && quantized(src);
+  const BufferId from = levels ? place(src).buffer : floats_of(src, elem);
+  const BufferId dst = make_buffer(shape(end), elem);
+  auto step = node.type == OpType::kAveragePool
+                  ? make_average_pool_step(*plan_, from, dst, node.as<PoolAttrs>(), scales, table_)
+                  : make_global_average(*plan_, from, dst, scales, table_);
+  if (elem == Elem::kU8) {
+    if (step == nullptr) throw input_error("a window that holds padding only; only --isa ref runs it");
+    define_levels(end, dst, scales.dst);
+  } else if (step != nullptr) {
+    define(end, dst);
+  }
+  return step;
 }
 
 std::unique_ptr<Step> Lowering::lower_slice(const Node& node) {
@@ -62,7 +121,7 @@ std::unique_ptr<Step> Lowering::lower_slice(const Node& node) {
         break;
     }
   }
-  box.src = buffer_of(node.input(0));
+  box.src = floats_of(node.input(0));
   box.dst = make_buffer(out);
   define(node.output, box.dst);
   return make_copy_step(*plan_, box);
@@ -84,7 +143,7 @@ std::unique_ptr<Step> Lowering::lower_pad(const Node& node) {
   box.into_w = attrs.begin[3];
   box.has_fill = true;
   box.fill = attrs.value;
-  box.src = buffer_of(node.input(0));
+  box.src = floats_of(node.input(0));
   box.dst = make_buffer(shape(node.output));
   define(node.output, box.dst);
   return make_copy_step(*plan_, box);
@@ -92,34 +151,38 @@ std::unique_ptr<Step> Lowering::lower_pad(const Node& node) {
 
 /// Reshape and Flatten: rows keep their elements; only the layout of maps larger than 1x1 differs.
 std::unique_ptr<Step> Lowering::lower_reshape(const Node& node) {
-  const Dims& in = shape(node.input(0));
-  const Dims& out = shape(node.output);
-  const auto map_of = [](const Dims& d) { return d.size() == 4 && d[2] * d[3] != 1; };
-  const BufferId src = buffer_of(node.input(0));
-  if (!map_of(in) && !map_of(out)) {
-    define(node.output, src);
+  const bool from_row = one_row(node.input(0)), to_row = one_row(node.output);
+  if (!placed(node.input(0)) || (!from_row && !to_row)) return nullptr;
+  if (from_row && to_row) {
+    place(node.output) = place(node.input(0));
     return nullptr;
   }
-  if (map_of(in) && map_of(out)) return nullptr;
-  const BufferId dst = make_buffer(out);
+  const BufferId src = floats_of(node.input(0));
+  const BufferId dst = make_buffer(shape(node.output));
   define(node.output, dst);
-  return map_of(in) ? make_flatten_step(*plan_, src, dst) : make_unflatten_step(*plan_, src, dst);
+  return from_row ? make_unflatten_step(*plan_, src, dst) : make_flatten_step(*plan_, src, dst);
 }
 
 bool Lowering::lower_concat(const Node& node) {
   if (!on_map(node.output) || node.as<AxisAttrs>().axis != 1) return false;
   for (const ValueId input : node.inputs) {
-    if (buffer_of(input) < 0) return false;
+    if (known(input) || !placed(input)) return false;
   }
-  const BufferId dst = make_buffer(shape(node.output));
-  define(node.output, dst);
+  // Alike levels are joined as they are.
+  const auto quant = place(node.input(0)).quant;
+  const bool alike = quant.has_value() && std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId input) {
+                       return place(input).quant == quant;
+                     });
+  std::vector<BufferId> sources;
+  for (const ValueId input : node.inputs) sources.push_back(alike ? place(input).buffer : floats_of(input));
   CopyBox box;
-  box.dst = dst;
+  box.dst = make_buffer(shape(node.output), alike ? Elem::kU8 : Elem::kF32);
+  define(node.output, box.dst, alike ? quant : std::nullopt);
   box.height = shape(node.output)[2];
   box.width = shape(node.output)[3];
-  for (const ValueId input : node.inputs) {
-    box.src = buffer_of(input);
-    box.channels = shape(input)[1];
+  for (size_t i = 0; i < sources.size(); ++i) {
+    box.src = sources[i];
+    box.channels = shape(node.inputs[i])[1];
     add(make_copy_step(*plan_, box), node);
     box.into_c += box.channels;
   }
@@ -131,17 +194,16 @@ std::unique_ptr<Step> Lowering::lower_fallback(const Node& node) {
   std::vector<Tensor> constants;
   for (const ValueId input : node.inputs) {
     FallbackInput in;
-    if (input != kNoValue && graph_.is_constant(input)) {
+    if (known(input)) {
       in.constant = static_cast<int>(constants.size());
-      constants.push_back(graph_.constant(input));
+      constants.push_back(known_tensor(input));
     } else if (input != kNoValue) {
-      in.buffer = buffer_of(input);
+      in.buffer = floats_of(input);
       in.shape = shape(input);
     }
     inputs.push_back(std::move(in));
   }
-  BufferId dst = buffer_of(node.output);
-  if (dst < 0) dst = make_buffer(shape(node.output));
+  const BufferId dst = make_buffer(shape(node.output));
   define(node.output, dst);
   return make_fallback_step(*plan_, node, std::move(inputs), std::move(constants), dst);
 }

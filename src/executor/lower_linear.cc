@@ -1,20 +1,86 @@
 #include <cmath>
 
+#include "base/error.h"
 #include "executor/lowering.h"
 
 namespace xdn {
+namespace {
+
+/// [oc][c][kh][kw] to [oc][kw * c][kh]: a tap is a line of kernel_w pixels.
+template <class T>
+std::vector<T> lines_of(const T* weights, int64_t oc, int64_t ic, int64_t kh, int64_t kw) {
+  std::vector<T> lines(static_cast<size_t>(oc * ic * kh * kw));
+  for (int64_t j = 0; j < oc; ++j) {
+    for (int64_t c = 0; c < ic; ++c) {
+      for (int64_t t = 0; t < kh * kw; ++t) {
+        lines[static_cast<size_t>(((j * kw + t % kw) * ic + c) * kh + t / kw)] = weights[(j * ic + c) * kh * kw + t];
+      }
+    }
+  }
+  return lines;
+}
+
+}  // namespace
+
+bool Lowering::read_image(const Node& conv, ValueId value, Elem elem, std::optional<QuantScale> quant) {
+  if (conv.type != OpType::kConv || conv.input(0) != value || !known(conv.input(1)) || conv.input(3) != kNoValue ||
+      (conv.input(2) != kNoValue && !known(conv.input(2)))) {
+    return false;
+  }
+  const auto& attrs = conv.as<ConvAttrs>();
+  const Dims& in = shape(input_);
+  const Dims& out = shape(conv.output);
+  if (attrs.window.kernel.size() != 2 || !stem_pays(in[1], attrs.window, attrs.group)) return false;
+  std::string refused;
+  if (quant.has_value() && (attrs.act.kind == ActKind::kLeakyRelu || !levels_of(conv.input(1), out[1], false, refused)))
+    return false;
+  const Window& w = attrs.window;
+  Buffer image;
+  image.channels = in[1];
+  image.height = (out[2] - 1) * w.strides[0] + (w.kernel[0] - 1) * w.dilations[0] + 1;
+  image.width = (out[3] - 1) * w.strides[1] + w.kernel[1];
+  image.elem = elem;
+  // Whole words are read at the last pixel, and images do not lie multiples of 512 bytes apart.
+  constexpr int64_t kLine = 64, kAliasing = 512;
+  const int64_t element = kernels::elem_bytes(elem);
+  const int64_t bytes = element_count({image.height, image.width, image.channels}, sizeof(float)) * element;
+  int64_t stride = (bytes + 4 + kLine - 1) / kLine * kLine;
+  if (stride % kAliasing == 0) stride += kLine;
+  image.image_stride = stride / element;
+  (void)element_count({image.image_stride, options_.tile}, sizeof(float));
+  plan_->buffers.push_back(image);
+  IngestSpec spec;
+  spec.dst = static_cast<BufferId>(plan_->buffers.size() - 1);
+  spec.pixels = options_.pixels;
+  spec.quant = quant.value_or(QuantScale{});
+  spec.pad_top = w.pads_begin[0];
+  spec.pad_left = w.pads_begin[1];
+  spec.height = in[2];
+  spec.width = in[3];
+  auto step = make_ingest_step(*plan_, spec);
+  step->layer = graph_.value(input_).name;
+  plan_->steps.push_back(std::move(step));
+  define(value, spec.dst, quant);
+  return true;
+}
 
 std::unique_ptr<Step> Lowering::lower_conv(const Node& node) {
   const auto& attrs = node.as<ConvAttrs>();
-  const ValueId w = node.input(1), bias = node.input(2), residual = node.input(3);
-  if (!on_map(node.output) || !graph_.is_constant(w) || (bias != kNoValue && !graph_.is_constant(bias)))
+  Linear linear;
+  linear.src = node.input(0);
+  linear.weights = node.input(1);
+  linear.bias = node.input(2);
+  linear.residual = node.input(3);
+  if (!on_map(node.output) || !known(linear.weights) || (linear.bias != kNoValue && !known(linear.bias)) ||
+      !placed(linear.src)) {
     return nullptr;
-  if (residual != kNoValue && buffer_of(residual) < 0) return nullptr;
-  const Dims& wd = graph_.constant(w).dims();
-  DenseSpec spec;
+  }
+  if (linear.residual != kNoValue && !placed(linear.residual)) return nullptr;
+  const Dims& wd = shape(linear.weights);
+  linear.oc = wd[0];
+  linear.act = attrs.act;
   DenseOperand operand;
-  operand.src = buffer_of(node.input(0));
-  operand.weights = &graph_.constant(w);
+  operand.channels = wd[1];
   operand.kernel_h = wd[2];
   operand.kernel_w = wd[3];
   operand.stride_h = attrs.window.strides[0];
@@ -23,25 +89,9 @@ std::unique_ptr<Step> Lowering::lower_conv(const Node& node) {
   operand.dilation_w = attrs.window.dilations[1];
   operand.pad_top = attrs.window.pads_begin[0];
   operand.pad_left = attrs.window.pads_begin[1];
-  spec.operands = {operand};
-  spec.group = attrs.group;
-  spec.bias = bias == kNoValue ? nullptr : floats(bias);
-  spec.residual = residual == kNoValue ? -1 : buffer_of(residual);
-  spec.act = attrs.act;
-  spec.dst = make_buffer(shape(node.output));
-  define(node.output, spec.dst);
-  if (pixels_pending_ && node.input(0) == input_) {
-    pixels_pending_ = false;
-    return make_stem_step(*plan_, spec, options_.pixels, plan_->input_shape, table_);
-  }
-  const int64_t ic = wd[1] * attrs.group;
-  if (spec.residual < 0 && stem_pays(ic, wd[2], wd[3], attrs.group)) {
-    const Dims& in = shape(node.input(0));
-    return make_stem_step(*plan_, spec, nullptr, Dims(in.begin() + 1, in.end()), table_);
-  }
-  const bool depthwise = wd[1] == 1 && attrs.group == wd[0] && attrs.group > 1;
-  auto step = depthwise ? make_depthwise_step(*plan_, spec, table_) : nullptr;
-  return step != nullptr ? std::move(step) : make_dense_step(*plan_, spec, table_, options_.parts);
+  linear.spec.operands = {operand};
+  linear.spec.group = attrs.group;
+  return lower_linear(node, std::move(linear));
 }
 
 /// x [N, k] times a constant [k, m] (or its transpose), as a 1x1 convolution over one position.
@@ -49,67 +99,227 @@ std::unique_ptr<Step> Lowering::lower_gemm(const Node& node) {
   GemmAttrs attrs;
   if (node.type == OpType::kGemm) attrs = node.as<GemmAttrs>();
   const ValueId a = node.input(0), b = node.input(1), c = node.input(2);
-  if (shape(a).size() != 2 || buffer_of(a) < 0 || !graph_.is_constant(b) || shape(b).size() != 2 ||
-      attrs.trans_a || shape(node.output).size() != 2) {
+  if (shape(a).size() != 2 || !placed(a) || !known(b) || shape(b).size() != 2 || attrs.trans_a ||
+      shape(node.output).size() != 2) {
     return nullptr;
   }
-  const Tensor& weights = graph_.constant(b);
-  const int64_t k = shape(a)[1], oc = shape(node.output)[1];
-  auto packed = std::make_unique<Tensor>(DType::kF32, Dims{oc, k, 1, 1});
-  const auto src = weights.data<float>();
-  const auto dst = packed->mutable_data<float>();
-  for (int64_t j = 0; j < oc; ++j) {
-    for (int64_t i = 0; i < k; ++i) {
-      dst[static_cast<size_t>(j * k + i)] =
-          attrs.alpha * src[static_cast<size_t>(attrs.trans_b ? j * k + i : i * oc + j)];
-    }
-  }
-  DenseSpec spec;
-  std::vector<float> bias;
+  Linear linear;
+  linear.src = a;
+  linear.weights = b;
+  linear.oc = shape(node.output)[1];
+  linear.transposed = !attrs.trans_b;
+  linear.alpha = attrs.alpha;
+  linear.beta = attrs.beta;
+  linear.act = attrs.act;
   if (c != kNoValue) {
-    if (!graph_.is_constant(c)) return nullptr;
-    const Tensor& t = graph_.constant(c);
-    if (t.size() != 1 && t.size() != oc) return nullptr;
-    if (t.size() == oc && t.rank() >= 1 && t.dims().back() != oc) return nullptr;
-    bias.resize(static_cast<size_t>(oc));
-    for (size_t j = 0; j < bias.size(); ++j) bias[j] = attrs.beta * t.data<float>()[t.size() == 1 ? 0 : j];
-    spec.bias = bias.data();
+    if (!known(c)) return nullptr;
+    const int64_t size = element_count(shape(c));
+    if (size != 1 && size != linear.oc) return nullptr;
+    if (size == linear.oc && !shape(c).empty() && shape(c).back() != linear.oc) return nullptr;
+    linear.bias = c;
   }
   DenseOperand operand;
-  operand.src = buffer_of(a);
-  operand.weights = packed.get();
-  spec.operands = {operand};
-  spec.act = attrs.act;
-  spec.dst = make_buffer(shape(node.output));
-  define(node.output, spec.dst);
+  operand.channels = shape(a)[1];
+  linear.spec.operands = {operand};
+  return lower_linear(node, std::move(linear));
+}
+
+std::unique_ptr<Step> Lowering::make_linear(const DenseSpec& spec) {
+  const int64_t oc = buffer(spec.dst).channels;
+  if (spec.operands[0].channels == 1 && spec.group == oc && spec.group > 1) {
+    if (auto step = make_depthwise_step(*plan_, spec, table_)) return step;
+  }
   return make_dense_step(*plan_, spec, table_, options_.parts);
+}
+
+std::unique_ptr<Step> Lowering::lower_linear(const Node& node, Linear linear) {
+  linear.spec.bias = known_floats(linear.bias);
+  for (float& x : linear.spec.bias) x *= linear.beta;
+  if (linear.spec.bias.size() == 1) linear.spec.bias.assign(static_cast<size_t>(linear.oc), linear.spec.bias[0]);
+  if (options_.integers && quantized(linear.src)) {
+    if (auto step = lower_int_linear(node, linear)) return step;
+  }
+  return lower_float_linear(node, std::move(linear));
+}
+
+std::unique_ptr<Step> Lowering::lower_float_linear(const Node& node, Linear linear) {
+  DenseSpec& spec = linear.spec;
+  DenseOperand& operand = spec.operands[0];
+  const bool image = buffer(place(linear.src).buffer).image_stride > 0;
+  if (image && quantized(linear.src)) throw input_error(refused_ + "; only --isa ref runs it");
+  // An odd channel's partner in its word may hold anything, and NaN times zero is NaN.
+  Elem elem = image ? buffer(place(linear.src).buffer).elem : float_elem(node);
+  const bool depthwise = operand.channels == 1 && spec.group == linear.oc && spec.group > 1;
+  if (elem == Elem::kBf16 && !image && operand.channels % 2 != 0 && !depthwise) {
+    elem = Elem::kF32;
+    refused_ = "brgemm_bf16: an odd number of channels";
+  }
+  spec.arith = elem == Elem::kBf16 ? kernels::Arith::kBf16 : kernels::Arith::kF32;
+  operand.src = floats_of(linear.src, elem);
+  std::vector<float> own;
+  const float* weights = known_tensor(linear.weights).data<float>().data();
+  if (linear.transposed || linear.alpha != 1.0f) {
+    const int64_t oc = linear.oc, k = operand.channels;
+    own.resize(static_cast<size_t>(oc * k));
+    for (int64_t j = 0; j < oc; ++j) {
+      for (int64_t i = 0; i < k; ++i) {
+        own[static_cast<size_t>(j * k + i)] = linear.alpha * weights[linear.transposed ? i * oc + j : j * k + i];
+      }
+    }
+    weights = own.data();
+  }
+  if (image) {
+    own = lines_of(weights, linear.oc, operand.channels, operand.kernel_h, operand.kernel_w);
+    weights = own.data();
+    operand.channels *= operand.kernel_w;
+    operand.kernel_w = 1;
+    operand.pad_top = operand.pad_left = 0;
+  }
+  operand.weights = weights;
+  if (linear.residual != kNoValue) {
+    spec.epilogue.residual =
+        quantized(linear.residual) ? floats_of(linear.residual) : place(linear.residual).buffer;
+  }
+  spec.epilogue.set(linear.act);
+  spec.dst = make_buffer(shape(node.output), elem == Elem::kBf16 ? store_elem(node, node.output) : Elem::kF32);
+  define(node.output, spec.dst);
+  return make_linear(spec);
+}
+
+namespace {
+
+struct Bounds {
+  float lo, hi;
+};
+/// The numbers an activation lets through, as levels of `quant`; saturation to u8 included.
+Bounds bounds_of(const Activation& act, const QuantScale& quant) {
+  const auto level = [&](float x) {
+    return static_cast<float>(static_cast<double>(x) / static_cast<double>(quant.scale) + quant.zero);
+  };
+  Bounds bounds{0, 255};
+  if (act.kind == ActKind::kRelu) bounds.lo = level(0);
+  if (act.kind == ActKind::kClip) bounds = {level(act.a), level(act.b)};
+  return {std::clamp(bounds.lo, 0.0f, 255.0f), std::clamp(bounds.hi, 0.0f, 255.0f)};
+}
+
+bool all_finite(const std::vector<float>& values) {
+  return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+}
+
+}  // namespace
+
+/// Integer sums, then everything up to the next stored value in one epilogue; see kernels::GemmArgs. With scales sx
+/// and sw[j], and levels of scale s and zero z where the sums are rounded first (the middle's, or the end's):
+///   v = sum * (sx * sw[j] / s) + (bias[j] / s + z)
+std::unique_ptr<Step> Lowering::lower_int_linear(const Node& node, Linear linear) {
+  DenseSpec& spec = linear.spec;
+  DenseOperand& operand = spec.operands[0];
+  if (linear.act.kind == ActKind::kLeakyRelu) {
+    refused_ = "brgemm_i8: leaky ReLU";
+    return nullptr;
+  }
+  constexpr int64_t kMostProducts = (int64_t{1} << 31) / (255 * 128);
+  if (operand.channels * operand.kernel_h * operand.kernel_w >= kMostProducts) {
+    refused_ = "brgemm_i8: sums may exceed 32 bits";
+    return nullptr;
+  }
+  std::string reason;
+  auto levels = levels_of(linear.weights, linear.oc, linear.transposed, reason);
+  if (!levels.has_value()) {
+    refused_ = "brgemm_i8: " + reason;
+    return nullptr;
+  }
+  const Chain chain = follow(node, linear.act, linear.residual);
+  const QuantScale end = chain.quant.value_or(QuantScale{});
+  const QuantScale first = chain.middle.value_or(end);
+  const QuantScale src = *place(linear.src).quant;
+  const auto wide = [](float x) { return static_cast<double>(x); };
+
+  Epilogue epilogue;
+  double residual_shift = 0;
+  if (chain.residual != kNoValue) {
+    const Place& from = place(chain.residual);
+    epilogue.residual = from.buffer;
+    const QuantScale r = from.quant.value_or(QuantScale{});
+    epilogue.residual_scale = static_cast<float>(wide(r.scale) / wide(end.scale));
+    residual_shift = -r.zero * wide(r.scale) / wide(end.scale);
+  }
+  if (chain.middle.has_value()) {
+    const Bounds bounds = bounds_of(chain.act, first);
+    const double ratio = wide(first.scale) / wide(end.scale);
+    epilogue.has_middle = true;
+    epilogue.middle_lo = bounds.lo;
+    epilogue.middle_hi = bounds.hi;
+    epilogue.middle_scale = static_cast<float>(ratio);
+    epilogue.middle_shift = static_cast<float>(end.zero - first.zero * ratio + residual_shift);
+  }
+  const Activation& act = chain.residual != kNoValue ? chain.last_act : chain.act;
+  if (chain.quant.has_value() && act.kind != ActKind::kNone) {
+    const Bounds bounds = bounds_of(act, end);
+    epilogue.set({ActKind::kClip, bounds.lo, bounds.hi});
+  } else {
+    epilogue.set(act);
+  }
+  spec.scale.resize(static_cast<size_t>(linear.oc));
+  spec.bias.resize(static_cast<size_t>(linear.oc), 0.0f);
+  for (size_t j = 0; j < spec.scale.size(); ++j) {
+    spec.scale[j] = static_cast<float>(wide(src.scale) * wide(levels->scale[j]) * wide(linear.alpha) / wide(first.scale));
+    double bias = wide(spec.bias[j]) / wide(first.scale) + first.zero;
+    if (!chain.middle.has_value()) bias += residual_shift;
+    spec.bias[j] = static_cast<float>(bias);
+  }
+  if (!all_finite(spec.scale) || !all_finite(spec.bias) ||
+      !all_finite({epilogue.residual_scale, epilogue.middle_scale, epilogue.middle_shift})) {
+    refused_ = "brgemm_i8: scales whose quotients are not finite";
+    return nullptr;
+  }
+
+  operand.src = place(linear.src).buffer;
+  operand.zero = src.zero;
+  if (buffer(operand.src).image_stride > 0) {
+    levels->levels = lines_of(levels->levels.data(), linear.oc, operand.channels, operand.kernel_h, operand.kernel_w);
+    operand.channels *= operand.kernel_w;
+    operand.kernel_w = 1;
+    operand.pad_top = operand.pad_left = 0;
+  }
+  operand.levels = levels->levels.data();
+  spec.arith = kernels::Arith::kI8;
+  spec.epilogue = epilogue;
+  spec.dst = make_buffer(shape(chain.end), chain.quant.has_value() ? Elem::kU8 : store_elem(node, chain.end));
+  for (const NodeId id : chain.absorbed) done_[static_cast<size_t>(id)] = true;
+  if (chain.quant.has_value()) {
+    define_levels(chain.end, spec.dst, *chain.quant);
+  } else {
+    define(chain.end, spec.dst);
+  }
+  return make_linear(spec);
 }
 
 /// y = x * s + t per channel, as a depthwise 1x1 convolution.
 std::unique_ptr<Step> Lowering::lower_batchnorm(const Node& node) {
   for (size_t i = 1; i < 5; ++i) {
-    if (!graph_.is_constant(node.input(i))) return nullptr;
+    if (!known(node.input(i))) return nullptr;
   }
   if (!on_map(node.output)) return nullptr;
   const int64_t channels = shape(node.output)[1];
-  Tensor weights(DType::kF32, {channels, 1, 1, 1});
-  std::vector<float> bias(static_cast<size_t>(channels));
-  const auto w = weights.mutable_data<float>();
-  for (size_t c = 0; c < bias.size(); ++c) {
-    const double scale = static_cast<double>(floats(node.input(1))[c]) /
-                         std::sqrt(static_cast<double>(floats(node.input(4))[c]) +
-                                   static_cast<double>(node.as<BatchNormAttrs>().epsilon));
-    w[c] = static_cast<float>(scale);
-    bias[c] = static_cast<float>(static_cast<double>(floats(node.input(2))[c]) -
-                                 static_cast<double>(floats(node.input(3))[c]) * scale);
-  }
+  std::vector<float> weights(static_cast<size_t>(channels));
   DenseSpec spec;
+  spec.bias.resize(static_cast<size_t>(channels));
+  const auto gamma = known_floats(node.input(1)), beta = known_floats(node.input(2)),
+             mean = known_floats(node.input(3)), variance = known_floats(node.input(4));
+  for (size_t c = 0; c < weights.size(); ++c) {
+    const double scale = static_cast<double>(gamma[c]) /
+                         std::sqrt(static_cast<double>(variance[c]) +
+                                   static_cast<double>(node.as<BatchNormAttrs>().epsilon));
+    weights[c] = static_cast<float>(scale);
+    spec.bias[c] = static_cast<float>(static_cast<double>(beta[c]) - static_cast<double>(mean[c]) * scale);
+  }
   DenseOperand operand;
-  operand.src = buffer_of(node.input(0));
-  operand.weights = &weights;
+  operand.src = floats_of(node.input(0));
+  operand.weights = weights.data();
+  operand.channels = 1;
   spec.operands = {operand};
   spec.group = channels;
-  spec.bias = bias.data();
   spec.dst = make_buffer(shape(node.output));
   define(node.output, spec.dst);
   return make_depthwise_step(*plan_, spec, table_);

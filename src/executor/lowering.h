@@ -1,6 +1,9 @@
 #pragma once
 
+#include <algorithm>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,51 +13,133 @@
 namespace xdn {
 
 /// One lowering in progress. Each lower_* makes the node's destination buffer and its step, or returns null
-/// where the node is not of a form that has a fast kernel. lower.cc walks the graph; lower_linear.cc and
-/// lower_layout.cc know the operators.
+/// where the node is not of a form that has a fast kernel. lower.cc walks the graph; the other lower_*.cc know the
+/// operators.
 class Lowering {
  public:
-  Lowering(const Graph& graph, const LowerOptions& options)
+  Lowering(Graph& graph, const LowerOptions& options)
       : graph_(graph),
         options_(options),
         table_(*options.table),
         plan_(std::make_unique<Plan>()),
-        buffer_of_(graph.value_count(), -1),
-        users_(graph.users()) {}
+        places_(graph.value_count()),
+        users_(graph.users()) {
+    for (const NodeId id : graph.order()) done_.resize(std::max(done_.size(), static_cast<size_t>(id) + 1), false);
+  }
 
   std::unique_ptr<Plan> run();
 
  private:
+  /// Where a value lies. A quantized one's numbers are (level - zero) * scale, its levels u8 (s8 shifted by 128).
+  struct Place {
+    BufferId buffer = -1;
+    std::optional<QuantScale> quant;
+    std::map<Elem, BufferId> converted;
+  };
+  /// What follows a linear node up to where its result is stored.
+  struct Chain {
+    Activation act;                   ///< before the middle rounding, or the only one
+    std::optional<QuantScale> middle; ///< rounding that the file asks for before a residual is added
+    ValueId residual = kNoValue;
+    Activation last_act;              ///< after middle and residual
+    ValueId end = kNoValue;
+    std::optional<QuantScale> quant;  ///< of the end; none: a float
+    std::vector<NodeId> absorbed;
+  };
+
   void check_value(const Value& value, const std::string& layer) const;
-  BufferId make_buffer(const Dims& shape);
-  BufferId buffer_of(ValueId id) const { return buffer_of_[static_cast<size_t>(id)]; }
-  void define(ValueId id, BufferId buffer) { buffer_of_[static_cast<size_t>(id)] = buffer; }
+  BufferId make_buffer(const Dims& shape, Elem elem = Elem::kF32);
+  const Buffer& buffer(BufferId id) const { return plan_->buffer(id); }
+  Place& place(ValueId id) { return places_[static_cast<size_t>(id)]; }
+  const Place& place(ValueId id) const { return places_[static_cast<size_t>(id)]; }
+  bool placed(ValueId id) const { return place(id).buffer >= 0; }
+  bool quantized(ValueId id) const { return placed(id) && place(id).quant.has_value(); }
+  void define(ValueId id, BufferId buffer, std::optional<QuantScale> quant = {}) {
+    place(id) = {buffer, quant, {}};
+  }
+  /// The value as f32 or bf16, converted by a step of its own where it lies otherwise.
+  BufferId floats_of(ValueId id, Elem elem = Elem::kF32);
+  /// The elements in which a float step of this node should keep its result.
+  Elem float_elem(const Node& node) const;
+  Elem store_elem(const Node& node, ValueId end) const;
   void add(std::unique_ptr<Step> step, const Node& node);
+  void add_input(Elem elem, QuantScale quant, ValueId value);
   void lower_input();
   void lower_node(const Node& node);
+  std::vector<std::vector<ValueId>> last_uses() const;
   std::unique_ptr<Step> try_fast(const Node& node);
+
   std::unique_ptr<Step> lower_conv(const Node& node);
   std::unique_ptr<Step> lower_gemm(const Node& node);
-  std::unique_ptr<Step> lower_binary(const Node& node, kernels::BinaryKind kind);
+  /// A convolution or matrix product: what both lowerings need.
+  struct Linear {
+    DenseSpec spec;  ///< geometry only
+    ValueId src = kNoValue, weights = kNoValue, bias = kNoValue, residual = kNoValue;
+    int64_t oc = 0;
+    bool transposed = false;  ///< weights are [k, oc]
+    float alpha = 1, beta = 1;
+    Activation act;
+  };
+  std::unique_ptr<Step> lower_linear(const Node& node, Linear linear);
+  std::unique_ptr<Step> lower_float_linear(const Node& node, Linear linear);
+  std::unique_ptr<Step> lower_int_linear(const Node& node, Linear linear);
+  std::unique_ptr<Step> make_linear(const DenseSpec& spec);
+  /// Feeds the input, as `elem`, to a first convolution as an image with its border. False: it takes no image.
+  bool read_image(const Node& conv, ValueId value, Elem elem, std::optional<QuantScale> quant);
   std::unique_ptr<Step> lower_batchnorm(const Node& node);
+
+  /// Quantized weights of a linear node as s8 levels [oc, the rest], with a scale per output channel.
+  struct Levels {
+    std::vector<int8_t> levels;
+    std::vector<float> scale;
+  };
+  std::optional<Levels> levels_of(ValueId weights, int64_t oc, bool transposed, std::string& refused) const;
+  std::optional<QuantScale> scalar_quant(const Node& node) const;
+  Chain follow(const Node& node, Activation act, ValueId residual);
+  bool joins_residual(const Node& add, ValueId chain_value, ValueId& other) const;
+  void absorb(const Chain& chain);
+  void define_levels(ValueId id, BufferId buffer, QuantScale quant);
+  bool lower_quantize(const Node& node);
+  bool lower_dequantize(const Node& node);
+  std::unique_ptr<Step> lower_quantized_add(const Node& node);
+  std::unique_ptr<Step> lower_quantized_unary(const Node& node, kernels::UnaryKind kind, float a, float b);
+
+  std::unique_ptr<Step> lower_unary(const Node& node, kernels::UnaryKind kind, float a = 0, float b = 0);
+  std::unique_ptr<Step> lower_binary(const Node& node, kernels::BinaryKind kind);
+  std::unique_ptr<Step> lower_max_pool(const Node& node);
+  std::unique_ptr<Step> lower_average(const Node& node);
   std::unique_ptr<Step> lower_slice(const Node& node);
   std::unique_ptr<Step> lower_pad(const Node& node);
   std::unique_ptr<Step> lower_reshape(const Node& node);
   bool lower_concat(const Node& node);
   std::unique_ptr<Step> lower_fallback(const Node& node);
-  const float* floats(ValueId id) const { return graph_.constant(id).data<float>().data(); }
+
+  /// A constant, or a DequantizeLinear of one: its values as f32.
+  bool known(ValueId id) const;
+  const Tensor& known_tensor(ValueId id);
+  std::vector<float> known_floats(ValueId id);
   bool on_map(ValueId id) const { return graph_.value(id).shape.size() == 4; }
+  /// Elements lie in one row per image: Reshape and Flatten change nothing.
+  bool one_row(ValueId id) const {
+    const Dims& d = shape(id);
+    return d.size() != 4 || d[2] * d[3] == 1;
+  }
   const Dims& shape(ValueId id) const { return graph_.value(id).shape; }
+  const std::vector<NodeId>& readers(ValueId id) const { return users_[static_cast<size_t>(id)]; }
+  /// The only reader of a value that is no output of the graph, or null.
+  const Node* only_reader(ValueId id) const;
   void finish();
 
-  const Graph& graph_;
+  Graph& graph_;
   const LowerOptions& options_;
   const kernels::KernelTable& table_;
   std::unique_ptr<Plan> plan_;
-  std::vector<BufferId> buffer_of_;  ///< by value
+  std::vector<Place> places_;  ///< by value
   std::vector<std::vector<NodeId>> users_;
+  std::vector<bool> done_;  ///< by node: absorbed into an earlier node's step
+  std::map<ValueId, Tensor> folded_;
   ValueId input_ = kNoValue;
-  bool pixels_pending_ = false;  ///< the input has no buffer: its only reader, a convolution, takes the bytes
+  std::string refused_;  ///< of the node in work
 };
 
 }  // namespace xdn

@@ -8,21 +8,47 @@
 
 namespace xdn {
 
-/// Bytes NHWC to floats, x[c] = byte[source_channel[c]] * scale[c] + shift[c].
-std::unique_ptr<Step> make_ingest_pixels(BufferId dst, const Plan& plan, PixelMap pixels);
-/// Floats NCHW to the plan's layout.
-std::unique_ptr<Step> make_ingest_floats(BufferId dst, const Plan& plan);
+/// Where a tile's input comes from: bytes NHWC, x[c] = byte[source_channel[c]] * scale[c] + shift[c], or, without
+/// pixels, floats NCHW. Written as dst's elements: bf16 rounded, u8 quantized by `quant`.
+struct IngestSpec {
+  BufferId dst = -1;
+  const PixelMap* pixels = nullptr;  ///< read while planning only
+  QuantScale quant;
+  /// dst is image-major, with a border of zeros that starts this far from the image.
+  int64_t pad_top = 0, pad_left = 0;
+  int64_t height = 0, width = 0;  ///< of the image without its border
+};
+std::unique_ptr<Step> make_ingest_step(const Plan& plan, const IngestSpec& spec);
 
-std::unique_ptr<Step> make_pool_step(const Plan& plan, BufferId src, BufferId dst, const PoolAttrs& attrs,
-                                     bool max, const kernels::KernelTable& table);
+/// Same elements on both sides. Null where a window holds padding only.
+std::unique_ptr<Step> make_max_pool_step(const Plan& plan, BufferId src, BufferId dst, const PoolAttrs& attrs,
+                                         const kernels::KernelTable& table);
+/// How u8 averages become dst's numbers: dst = (mean of (q - src.zero)) * src.scale / dst.scale + dst.zero. Floats on
+/// both sides have no scales.
+struct AverageScales {
+  QuantScale src, dst;
+};
+std::unique_ptr<Step> make_average_pool_step(const Plan& plan, BufferId src, BufferId dst, const PoolAttrs& attrs,
+                                             const AverageScales& scales, const kernels::KernelTable& table);
 /// GlobalAveragePool, or ReduceMean over h and w.
-std::unique_ptr<Step> make_global_average(const Plan& plan, BufferId src, BufferId dst,
+std::unique_ptr<Step> make_global_average(const Plan& plan, BufferId src, BufferId dst, const AverageScales& scales,
                                           const kernels::KernelTable& table);
 std::unique_ptr<Step> make_unary_step(const Plan& plan, BufferId src, BufferId dst, kernels::UnaryKind kind,
                                       float a, float b, const kernels::KernelTable& table);
-/// Equal shapes.
+/// u8 to u8 by a table of 256.
+std::unique_ptr<Step> make_lookup_step(const Plan& plan, BufferId src, BufferId dst, std::vector<uint8_t> levels);
+/// Between f32 and bf16 or u8; `quant` is the u8 side's.
+std::unique_ptr<Step> make_convert_step(const Plan& plan, BufferId src, BufferId dst, QuantScale quant,
+                                        const kernels::KernelTable& table);
+/// Equal shapes and elements (f32 or bf16).
 std::unique_ptr<Step> make_binary_step(const Plan& plan, BufferId a, BufferId b, BufferId dst,
                                        kernels::BinaryKind kind, const kernels::KernelTable& table);
+/// u8, equal shapes: dst = min(max(a * scale_a + b * scale_b + shift, lo), hi), rounded.
+struct QuantizedSum {
+  float scale_a, scale_b, shift, lo, hi;
+};
+std::unique_ptr<Step> make_add_u8_step(const Plan& plan, BufferId a, BufferId b, BufferId dst,
+                                       const QuantizedSum& sum, const kernels::KernelTable& table);
 /// b is constant: one value per channel (broadcast if it has one element).
 std::unique_ptr<Step> make_binary_channels_step(const Plan& plan, BufferId a, std::vector<float> b,
                                                 bool swapped, BufferId dst, kernels::BinaryKind kind,
@@ -31,8 +57,8 @@ std::unique_ptr<Step> make_depthwise_step(const Plan& plan, const DenseSpec& spe
                                           const kernels::KernelTable& table);
 
 /// Copies a box: dst(y, x, c) = src(y * step_h + from_h, x * step_w + from_w, c + from_c) where that lies
-/// inside the box of `extent` and c >= into_c; elsewhere dst keeps `fill` if has_fill. Concat, Slice and zero
-/// Pad are this.
+/// inside the box of `extent` and c >= into_c; elsewhere dst keeps `fill` if has_fill (f32 only). Concat, Slice and
+/// zero Pad are this. Same elements on both sides.
 struct CopyBox {
   BufferId src = -1, dst = -1;
   int64_t from_h = 0, from_w = 0, from_c = 0;  ///< first source element
@@ -44,11 +70,11 @@ struct CopyBox {
 };
 std::unique_ptr<Step> make_copy_step(const Plan& plan, const CopyBox& box);
 
-/// [H][W][N][C] to one row per image in C, H, W order, and back.
+/// [H][W][N][C] to one row per image in C, H, W order, and back; f32.
 std::unique_ptr<Step> make_flatten_step(const Plan& plan, BufferId src, BufferId dst);
 std::unique_ptr<Step> make_unflatten_step(const Plan& plan, BufferId src, BufferId dst);
 
-/// Any node, through the oracle. It allocates, and may throw where the oracle does.
+/// Any node, through the oracle, on f32 buffers. It allocates, and may throw where the oracle does.
 struct FallbackInput {
   BufferId buffer = -1;  ///< or
   int constant = -1;     ///< index among the step's constants; neither: absent
@@ -57,8 +83,8 @@ struct FallbackInput {
 std::unique_ptr<Step> make_fallback_step(const Plan& plan, Node node, std::vector<FallbackInput> inputs,
                                          std::vector<Tensor> constants, BufferId dst);
 
-/// One row per image, elements in C, H, W order, from a tile's buffer.
-void read_rows(const Plan& plan, BufferId src, const float* arena, int64_t n, float* rows);
-void write_rows(const Plan& plan, BufferId dst, float* arena, int64_t n, const float* rows);
+/// One row per image, elements in C, H, W order, from a tile's f32 buffer.
+void read_rows(const Plan& plan, BufferId src, const std::byte* arena, int64_t n, float* rows);
+void write_rows(const Plan& plan, BufferId dst, std::byte* arena, int64_t n, const float* rows);
 
 }  // namespace xdn

@@ -1,34 +1,87 @@
-// Everything that is not a matrix product, for inclusion inside an ISA's own namespace after its Vec is
-// defined. Plain loops: rows are long and contiguous, the compiler's vectors are as good as ours.
+// Everything that is not a matrix product, for inclusion inside an ISA's own namespace after gemm.inl.
 
-inline void maximum(float* dst, const float* const* src, int64_t n_src, int64_t length) {
-  constexpr int kLanes = Vec::kLanes;
+/// f(first element, count): whole vectors with a constant count, so that the compiler drops the masks, then the rest.
+template <class F>
+[[gnu::always_inline]] inline void for_vectors(int64_t length, F&& f) {
+  constexpr int64_t kLanes = Vec::kLanes;
   int64_t i = 0;
-  for (; i + kLanes <= length; i += kLanes) {
-    Vec::Type best = Vec::load(src[0] + i);
-    for (int64_t s = 1; s < n_src; ++s) best = Vec::max(Vec::load(src[s] + i), best);
-    Vec::store(dst + i, best);
+  for (; i + kLanes <= length; i += kLanes) f(i, kLanes);
+  if (i < length) f(i, length - i);
+}
+
+/// Calls f(constant) with the element type as a template argument.
+template <class F>
+[[gnu::always_inline]] inline void with_elem(Elem elem, F&& f) {
+  switch (elem) {
+    case Elem::kF32:
+      return f(Index<static_cast<int>(Elem::kF32)>{});
+    case Elem::kBf16:
+      return f(Index<static_cast<int>(Elem::kBf16)>{});
+    case Elem::kU8:
+      return f(Index<static_cast<int>(Elem::kU8)>{});
   }
-  for (; i < length; ++i) {
-    float best = src[0][i];
-    for (int64_t s = 1; s < n_src; ++s) best = src[s][i] > best ? src[s][i] : best;
-    dst[i] = best;
+}
+#define XDN_WITH_ELEM(e) [&](auto e) __attribute__((always_inline))
+
+/// Maxima of bytes: the compiler's own vectors do.
+inline void maximum_u8(uint8_t* dst, const void* const* src, int64_t n_src, int64_t length) {
+  constexpr int64_t kChunk = 256;
+  uint8_t best[kChunk];
+  for (int64_t first = 0; first < length; first += kChunk) {
+    const int64_t count = length - first < kChunk ? length - first : kChunk;
+    const uint8_t* row = static_cast<const uint8_t*>(src[0]) + first;
+    for (int64_t i = 0; i < count; ++i) best[i] = row[i];
+    for (int64_t s = 1; s < n_src; ++s) {
+      row = static_cast<const uint8_t*>(src[s]) + first;
+      for (int64_t i = 0; i < count; ++i) best[i] = row[i] > best[i] ? row[i] : best[i];
+    }
+    for (int64_t i = 0; i < count; ++i) dst[first + i] = best[i];
   }
 }
 
-inline void average(float* dst, const float* const* src, int64_t n_src, float scale, int64_t length) {
-  constexpr int kLanes = Vec::kLanes;
-  int64_t i = 0;
-  for (; i + kLanes <= length; i += kLanes) {
-    Vec::Type sum = Vec::load(src[0] + i);
-    for (int64_t s = 1; s < n_src; ++s) sum = Vec::add(sum, Vec::load(src[s] + i));
-    Vec::store(dst + i, Vec::mul(sum, Vec::set(scale)));
-  }
-  for (; i < length; ++i) {
-    float sum = src[0][i];
-    for (int64_t s = 1; s < n_src; ++s) sum += src[s][i];
-    dst[i] = sum * scale;
-  }
+inline void maximum(Elem elem, void* dst, const void* const* src, int64_t n_src, int64_t length) {
+  if (elem == Elem::kU8) return maximum_u8(static_cast<uint8_t*>(dst), src, n_src, length);
+  with_elem(elem, XDN_WITH_ELEM(e) {
+    constexpr auto kE = static_cast<Elem>(e.value);
+    for_vectors(length, XDN_UNROLLED(i, auto count) {
+      Vec::Type best = load_row(kE, src[0], i, count);
+      for (int64_t s = 1; s < n_src; ++s) best = Vec::max(load_row(kE, src[s], i, count), best);
+      store_row(kE, dst, i, count, best);
+    });
+  });
+}
+
+/// Sums of u8 as floats are exact below 2^24 / 255.
+template <class RowOf>
+[[gnu::always_inline]] inline void average_rows(Elem src_elem, Elem dst_elem, void* dst, RowOf&& row_of, int64_t n_src,
+                                                float scale, float shift, int64_t length) {
+  with_elem(src_elem, XDN_WITH_ELEM(e) {
+    constexpr auto kE = static_cast<Elem>(e.value);
+    for_vectors(length, XDN_UNROLLED(i, auto count) {
+      Vec::Type sum = load_row(kE, row_of(0), i, count);
+      for (int64_t s = 1; s < n_src; ++s) sum = Vec::add(sum, load_row(kE, row_of(s), i, count));
+      if constexpr (kE == Elem::kU8) {
+        sum = Vec::fma(sum, Vec::set(scale), Vec::set(shift));
+      } else {
+        sum = Vec::mul(sum, Vec::set(scale));
+        if (shift != 0) sum = Vec::add(sum, Vec::set(shift));
+      }
+      if (dst_elem == Elem::kU8) sum = clamp(sum, 0, 255);
+      store_row(dst_elem, dst, i, count, sum);
+    });
+  });
+}
+
+inline void average(Elem src_elem, Elem dst_elem, void* dst, const void* const* src, int64_t n_src, float scale,
+                    float shift, int64_t length) {
+  average_rows(src_elem, dst_elem, dst, [src](int64_t s) { return src[s]; }, n_src, scale, shift, length);
+}
+
+inline void average_strided(Elem src_elem, Elem dst_elem, void* dst, const void* src, int64_t stride, int64_t n_src,
+                            float scale, float shift, int64_t length) {
+  average_rows(
+      src_elem, dst_elem, dst, [=](int64_t s) { return static_cast<const char*>(src) + s * stride; }, n_src, scale,
+      shift, length);
 }
 
 inline float apply_binary(BinaryKind kind, float a, float b) {
@@ -52,7 +105,7 @@ inline void binary_loop(float* dst, const float* a, const float* b, int64_t leng
   for (int64_t i = 0; i < length; ++i) dst[i] = apply_binary(Kind, a[i], b[i]);
 }
 
-inline void binary(BinaryKind kind, float* dst, const float* a, const float* b, int64_t length) {
+inline void binary_f32(BinaryKind kind, float* dst, const float* a, const float* b, int64_t length) {
   switch (kind) {
     case BinaryKind::kAdd:
       return binary_loop<BinaryKind::kAdd>(dst, a, b, length);
@@ -67,13 +120,27 @@ inline void binary(BinaryKind kind, float* dst, const float* a, const float* b, 
   }
 }
 
+inline void binary(Elem elem, BinaryKind kind, void* dst, const void* a, const void* b, int64_t length) {
+  if (elem == Elem::kF32) {
+    return binary_f32(kind, static_cast<float*>(dst), static_cast<const float*>(a), static_cast<const float*>(b),
+                      length);
+  }
+  for_vectors(length, XDN_UNROLLED(i, auto count) {
+    float x[Vec::kLanes], y[Vec::kLanes];
+    Vec::store(x, load_row(elem, a, i, count));
+    Vec::store(y, load_row(elem, b, i, count));
+    binary_f32(kind, x, x, y, Vec::kLanes);
+    store_row(elem, dst, i, count, Vec::load(x));
+  });
+}
+
 inline void binary_channels(BinaryKind kind, bool swapped, float* dst, const float* a, const float* b,
                             int64_t rows, int64_t channels, int64_t ld) {
   for (int64_t r = 0; r < rows; ++r) {
     if (swapped) {
-      binary(kind, dst + r * ld, b, a + r * ld, channels);
+      binary_f32(kind, dst + r * ld, b, a + r * ld, channels);
     } else {
-      binary(kind, dst + r * ld, a + r * ld, b, channels);
+      binary_f32(kind, dst + r * ld, a + r * ld, b, channels);
     }
   }
 }
@@ -112,58 +179,56 @@ inline void unary(UnaryKind kind, float a, float b, float* dst, const float* src
   }
 }
 
-inline float apply_act(GemmAct act, float lo, float hi, float x) {
-  switch (act) {
-    case GemmAct::kRelu:
-      return x > 0 ? x : 0;
-    case GemmAct::kLeakyRelu:
-      return x < 0 ? x * lo : x;
-    case GemmAct::kClip:
-      return (x < lo ? lo : x) > hi ? hi : (x < lo ? lo : x);
-    case GemmAct::kNone:
-      break;
-  }
-  return x;
+inline void depthwise(Elem elem, const GemmArgs& g, const void* const* src, const float* const* weights,
+                      int64_t n_taps, const float* start_sums, int64_t rows, int64_t ld_src) {
+  with_elem(elem, XDN_WITH_ELEM(e) {
+    constexpr auto kE = static_cast<Elem>(e.value);
+    for (int64_t r = 0; r < rows; ++r) {
+      char* c = static_cast<char*>(g.c) + r * g.ldc;
+      const char* residual = static_cast<const char*>(g.residual) + r * g.ldr;
+      for_vectors(g.store_columns, XDN_UNROLLED(i, auto count) {
+        const float* start = kE == Elem::kU8 ? start_sums : g.bias;
+        Vec::Type sum = start == nullptr ? Vec::zero() : load_row(Elem::kF32, start, i, count);
+        for (int64_t t = 0; t < n_taps; ++t) {
+          const Vec::Type x = load_row(kE, static_cast<const char*>(src[t]) + r * ld_src, i, count);
+          sum = Vec::fma(x, load_row(Elem::kF32, weights[t], i, count), sum);
+        }
+        if constexpr (kE == Elem::kU8) {
+          sum = Vec::fma(sum, load_row(Elem::kF32, g.scale, i, count), load_row(Elem::kF32, g.bias, i, count));
+        }
+        if (g.has_middle) sum = pass_middle(g, sum);
+        if (g.residual != nullptr) {
+          sum = Vec::fma(load_row(g.residual_elem, residual, i, count), Vec::set(g.residual_scale), sum);
+        }
+        sum = activate(g, sum);
+        if (g.c_elem == Elem::kU8) {
+          if constexpr (kE != Elem::kU8) sum = Vec::fma(sum, Vec::set(g.c_scale), Vec::set(g.c_shift));
+          sum = clamp(sum, 0, 255);
+        }
+        store_row(g.c_elem, c, i, count, sum);
+      });
+    }
+  });
 }
 
-inline void depthwise(float* dst, const float* const* src, const float* const* weights, int64_t n_taps,
-                      const float* bias, const float* residual, GemmAct act, float lo, float hi, int64_t rows,
-                      int64_t channels, int64_t ld_src, int64_t ld_dst) {
-  constexpr int kLanes = Vec::kLanes;
-  for (int64_t r = 0; r < rows; ++r) {
-    float* d = dst + r * ld_dst;
-    const float* res = residual == nullptr ? nullptr : residual + r * ld_dst;
-    int64_t c = 0;
-    for (; c + kLanes <= channels; c += kLanes) {
-      Vec::Type sum = Vec::load(bias + c);
-      for (int64_t t = 0; t < n_taps; ++t) {
-        sum = Vec::fma(Vec::load(src[t] + r * ld_src + c), Vec::load(weights[t] + c), sum);
-      }
-      if (res != nullptr) sum = Vec::add(sum, Vec::load(res + c));
-      switch (act) {
-        case GemmAct::kRelu:
-          sum = Vec::max(sum, Vec::zero());
-          break;
-        case GemmAct::kClip:
-          sum = Vec::min(Vec::max(sum, Vec::set(lo)), Vec::set(hi));
-          break;
-        case GemmAct::kLeakyRelu:
-          sum = Vec::blend_negative(sum, Vec::mul(sum, Vec::set(lo)));
-          break;
-        case GemmAct::kNone:
-          break;
-      }
-      Vec::store(d + c, sum);
-    }
-    for (; c < channels; ++c) {
-      float sum = bias[c];
-      for (int64_t t = 0; t < n_taps; ++t) sum = __builtin_fmaf(src[t][r * ld_src + c], weights[t][c], sum);
-      if (res != nullptr) sum += res[c];
-      d[c] = apply_act(act, lo, hi, sum);
-    }
-  }
+inline void add_u8(uint8_t* dst, const uint8_t* a, const uint8_t* b, float scale_a, float scale_b, float shift,
+                   float lo, float hi, int64_t length) {
+  for_vectors(length, XDN_UNROLLED(i, auto count) {
+    const Vec::Type y = Vec::fma(load_row(Elem::kU8, b, i, count), Vec::set(scale_b), Vec::set(shift));
+    const Vec::Type sum = Vec::fma(load_row(Elem::kU8, a, i, count), Vec::set(scale_a), y);
+    store_row(Elem::kU8, dst, i, count, clamp(sum, lo, hi));
+  });
 }
 
-inline void u8_to_f32(float* dst, const uint8_t* src, int64_t length) {
-  for (int64_t i = 0; i < length; ++i) dst[i] = static_cast<float>(src[i]);
+inline void convert(Elem dst_elem, void* dst, Elem src_elem, const void* src, QuantScale quant, int64_t length) {
+  const auto zero = static_cast<float>(quant.zero);
+  for_vectors(length, XDN_UNROLLED(i, auto count) {
+    Vec::Type v = load_row(src_elem, src, i, count);
+    if (src_elem == Elem::kU8) v = Vec::mul(Vec::add(v, Vec::set(-zero)), Vec::set(quant.scale));
+    if (dst_elem == Elem::kU8) {
+      v = Vec::add(Vec::round(Vec::div(v, Vec::set(quant.scale))), Vec::set(zero));
+      v = clamp(v, 0, 255);
+    }
+    store_row(dst_elem, dst, i, count, v);
+  });
 }

@@ -377,7 +377,11 @@ TEST(Executor, SaysWhatAQuantizedModelNeeds) {
 
 TEST(Executor, DescribesEveryStep) {
   Executor executor(one_conv(24, 40, 5, 6, {}), {});
-  EXPECT_NE(executor.describe().find("conv1"), std::string::npos);
+  const std::vector<StepReport> steps = executor.steps();
+  ASSERT_EQ(steps.size(), 2u);
+  EXPECT_EQ(steps[1].layer, "conv1");
+  EXPECT_EQ(steps[1].macs, 24 * 40 * 5 * 6);
+  EXPECT_EQ(steps[1].weight_bytes, 24 * 48 * 4);
 }
 
 }  // namespace

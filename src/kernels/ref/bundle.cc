@@ -2,6 +2,7 @@
 // multiply-add per product, max and min keep the second operand where the comparison fails), so that results
 // are equal to the bit.
 #include <cmath>
+#include <cstring>
 
 #include "kernels/kernel_table.h"
 
@@ -13,56 +14,172 @@ namespace {
 struct Vec {
   static constexpr int kLanes = 16;
 };
+struct F32 {
+  static constexpr Elem kElem = Elem::kF32;
+};
+struct Bf16 {
+  static constexpr Elem kElem = Elem::kBf16;
+};
+struct I8 {
+  static constexpr Elem kElem = Elem::kU8;
+};
 
-float activate(GemmAct act, float lo, float hi, float x) {
-  switch (act) {
+float from_bf16(uint16_t bits) {
+  const uint32_t wide = static_cast<uint32_t>(bits) << 16;
+  float value;
+  std::memcpy(&value, &wide, sizeof(value));
+  return value;
+}
+
+uint16_t to_bf16(float value) {
+  if (std::isnan(value)) return 0x7FC0;
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  return static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+}
+
+float maximum_of(float a, float b) { return a > b ? a : b; }
+float minimum_of(float a, float b) { return a < b ? a : b; }
+float clamp(float x, float lo, float hi) { return minimum_of(maximum_of(x, lo), hi); }
+
+float load(Elem elem, const void* row, int64_t i) {
+  switch (elem) {
+    case Elem::kF32:
+      return static_cast<const float*>(row)[i];
+    case Elem::kBf16:
+      return from_bf16(static_cast<const uint16_t*>(row)[i]);
+    case Elem::kU8:
+      break;
+  }
+  return static_cast<float>(static_cast<const uint8_t*>(row)[i]);
+}
+
+/// A u8 is rounded, half to even, and saturated.
+void store(Elem elem, void* row, int64_t i, float value) {
+  switch (elem) {
+    case Elem::kF32:
+      static_cast<float*>(row)[i] = value;
+      return;
+    case Elem::kBf16:
+      static_cast<uint16_t*>(row)[i] = to_bf16(value);
+      return;
+    case Elem::kU8:
+      static_cast<uint8_t*>(row)[i] = static_cast<uint8_t>(std::nearbyint(clamp(value, 0, 255)));
+  }
+}
+
+float activate(const GemmArgs& g, float x) {
+  switch (g.act) {
     case GemmAct::kRelu:
-      return x > 0 ? x : 0;
+      return maximum_of(x, 0);
     case GemmAct::kLeakyRelu:
-      return x < 0 ? x * lo : x;
-    case GemmAct::kClip: {
-      const float raised = x > lo ? x : lo;
-      return raised < hi ? raised : hi;
-    }
+      return x < 0 ? x * g.lo : x;
+    case GemmAct::kClip:
+      return clamp(x, g.lo, g.hi);
     case GemmAct::kNone:
       break;
   }
   return x;
 }
 
-void gemm_plain(const GemmF32Args& g, int64_t row0, int64_t rows) {
-  for (int64_t row = row0; row < row0 + rows; ++row) {
-    for (int64_t j = 0; j < g.store_columns; ++j) {
-      float sum = g.bias[j];
-      for (int64_t p = 0; p < g.n_pairs; ++p) {
-        const GemmPair& pair = g.pairs[p];
-        for (int64_t k = 0; k < pair.k; ++k) {
-          sum = std::fmaf(pair.a[row * pair.lda + k], pair.b[k * g.panel_columns + j], sum);
-        }
+/// The epilogue of one element, from the value after bias (and scale) on.
+void finish(const GemmArgs& g, bool integers, int64_t row, int64_t j, float v) {
+  if (g.has_middle) {
+    v = std::fmaf(std::nearbyint(clamp(v, g.middle_lo, g.middle_hi)), g.middle_scale, g.middle_shift);
+  }
+  if (g.residual != nullptr) {
+    v = std::fmaf(load(g.residual_elem, static_cast<const char*>(g.residual) + row * g.ldr, j), g.residual_scale, v);
+  }
+  v = activate(g, v);
+  if (g.c_elem == Elem::kU8 && !integers) v = std::fmaf(v, g.c_scale, g.c_shift);
+  store(g.c_elem, static_cast<char*>(g.c) + row * g.ldc, j, v);
+}
+
+float float_sum(const GemmArgs& g, Elem elem, int64_t row, int64_t j) {
+  float sum = g.bias[j];
+  const int64_t per_word = 4 / elem_bytes(elem);
+  for (int64_t p = 0; p < g.n_pairs; ++p) {
+    const GemmPair& pair = g.pairs[p];
+    const char* a = static_cast<const char*>(pair.a) + row * pair.lda;
+    for (int64_t k = 0; k < pair.k; ++k) {
+      for (int64_t i = 0; i < per_word; ++i) {
+        sum = std::fmaf(load(elem, a, k * per_word + i),
+                        load(elem, pair.b, (k * g.panel_columns + j) * per_word + i), sum);
       }
-      if (g.residual != nullptr) sum += g.residual[row * g.ldr + j];
-      g.c[row * g.ldc + j] = activate(g.act, g.lo, g.hi, sum);
+    }
+  }
+  return sum;
+}
+
+int32_t integer_sum(const GemmArgs& g, int64_t row, int64_t j) {
+  int32_t sum = g.start == nullptr ? 0 : g.start[j];
+  for (int64_t p = 0; p < g.n_pairs; ++p) {
+    const GemmPair& pair = g.pairs[p];
+    const uint8_t* a = static_cast<const uint8_t*>(pair.a) + row * pair.lda;
+    const auto* b = static_cast<const int8_t*>(pair.b);
+    for (int64_t k = 0; k < pair.k; ++k) {
+      const int8_t* word = b + (k * g.panel_columns + j) * 4;
+      for (int64_t i = 0; i < 4; ++i) sum += static_cast<int32_t>(a[k * 4 + i]) * static_cast<int32_t>(word[i]);
+    }
+  }
+  return sum;
+}
+
+template <class A, int Rows, int Vectors>
+void gemm(const GemmArgs& g, int64_t row0) {
+  for (int64_t row = row0; row < row0 + Rows; ++row) {
+    for (int64_t j = 0; j < g.store_columns; ++j) {
+      if constexpr (A::kElem == Elem::kU8) {
+        finish(g, true, row, j, std::fmaf(static_cast<float>(integer_sum(g, row, j)), g.scale[j], g.bias[j]));
+      } else {
+        finish(g, false, row, j, float_sum(g, A::kElem, row, j));
+      }
     }
   }
 }
 
-template <int Rows, int Vectors>
-void gemm_f32(const GemmF32Args& g, int64_t row0) {
-  gemm_plain(g, row0, Rows);
+template <class A>
+int64_t peak(int64_t rounds) {
+  volatile float sum = 0;
+  for (int64_t round = 0; round < rounds; ++round) sum = std::fmaf(1.0f, 1.0f, sum);
+  return rounds;
 }
 
-void maximum(float* dst, const float* const* src, int64_t n_src, int64_t length) {
+void maximum(Elem elem, void* dst, const void* const* src, int64_t n_src, int64_t length) {
   for (int64_t i = 0; i < length; ++i) {
-    dst[i] = src[0][i];
-    for (int64_t s = 1; s < n_src; ++s) dst[i] = src[s][i] > dst[i] ? src[s][i] : dst[i];
+    float best = load(elem, src[0], i);
+    for (int64_t s = 1; s < n_src; ++s) best = maximum_of(load(elem, src[s], i), best);
+    store(elem, dst, i, best);
   }
 }
 
-void average(float* dst, const float* const* src, int64_t n_src, float scale, int64_t length) {
+void average_strided(Elem src_elem, Elem dst_elem, void* dst, const void* src, int64_t stride, int64_t n_src,
+                     float scale, float shift, int64_t length) {
   for (int64_t i = 0; i < length; ++i) {
-    float sum = src[0][i];
-    for (int64_t s = 1; s < n_src; ++s) sum += src[s][i];
-    dst[i] = sum * scale;
+    float sum = load(src_elem, src, i);
+    for (int64_t s = 1; s < n_src; ++s) sum += load(src_elem, static_cast<const char*>(src) + s * stride, i);
+    if (src_elem == Elem::kU8) {
+      sum = std::fmaf(sum, scale, shift);
+    } else {
+      sum *= scale;
+      if (shift != 0) sum += shift;
+    }
+    store(dst_elem, dst, i, sum);
+  }
+}
+
+void average(Elem src_elem, Elem dst_elem, void* dst, const void* const* src, int64_t n_src, float scale,
+             float shift, int64_t length) {
+  for (int64_t i = 0; i < length; ++i) {
+    float sum = load(src_elem, src[0], i);
+    for (int64_t s = 1; s < n_src; ++s) sum += load(src_elem, src[s], i);
+    if (src_elem == Elem::kU8) {
+      sum = std::fmaf(sum, scale, shift);
+    } else {
+      sum *= scale;
+      if (shift != 0) sum += shift;
+    }
+    store(dst_elem, dst, i, sum);
   }
 }
 
@@ -82,8 +199,8 @@ float combine(BinaryKind kind, float a, float b) {
   return a > b ? a : b;
 }
 
-void binary(BinaryKind kind, float* dst, const float* a, const float* b, int64_t length) {
-  for (int64_t i = 0; i < length; ++i) dst[i] = combine(kind, a[i], b[i]);
+void binary(Elem elem, BinaryKind kind, void* dst, const void* a, const void* b, int64_t length) {
+  for (int64_t i = 0; i < length; ++i) store(elem, dst, i, combine(kind, load(elem, a, i), load(elem, b, i)));
 }
 
 void binary_channels(BinaryKind kind, bool swapped, float* dst, const float* a, const float* b, int64_t rows,
@@ -126,25 +243,42 @@ void unary(UnaryKind kind, float a, float b, float* dst, const float* src, int64
   }
 }
 
-void depthwise(float* dst, const float* const* src, const float* const* weights, int64_t n_taps,
-               const float* bias, const float* residual, GemmAct act, float lo, float hi, int64_t rows,
-               int64_t channels, int64_t ld_src, int64_t ld_dst) {
+void depthwise(Elem elem, const GemmArgs& g, const void* const* src, const float* const* weights, int64_t n_taps,
+               const float* start_sums, int64_t rows, int64_t ld_src) {
+  const bool integers = elem == Elem::kU8;
+  const float* start = integers ? start_sums : g.bias;
   for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < channels; ++c) {
-      float sum = bias[c];
-      for (int64_t t = 0; t < n_taps; ++t) sum = std::fmaf(src[t][r * ld_src + c], weights[t][c], sum);
-      if (residual != nullptr) sum += residual[r * ld_dst + c];
-      dst[r * ld_dst + c] = activate(act, lo, hi, sum);
+    for (int64_t c = 0; c < g.store_columns; ++c) {
+      float sum = start == nullptr ? 0 : start[c];
+      for (int64_t t = 0; t < n_taps; ++t) {
+        sum = std::fmaf(load(elem, static_cast<const char*>(src[t]) + r * ld_src, c), weights[t][c], sum);
+      }
+      finish(g, integers, r, c, integers ? std::fmaf(sum, g.scale[c], g.bias[c]) : sum);
     }
   }
 }
 
-void u8_to_f32(float* dst, const uint8_t* src, int64_t length) {
-  for (int64_t i = 0; i < length; ++i) dst[i] = static_cast<float>(src[i]);
+void add_u8(uint8_t* dst, const uint8_t* a, const uint8_t* b, float scale_a, float scale_b, float shift, float lo,
+            float hi, int64_t length) {
+  for (int64_t i = 0; i < length; ++i) {
+    const float sum = std::fmaf(static_cast<float>(a[i]), scale_a, std::fmaf(static_cast<float>(b[i]), scale_b, shift));
+    store(Elem::kU8, dst, i, clamp(sum, lo, hi));
+  }
+}
+
+void convert(Elem dst_elem, void* dst, Elem src_elem, const void* src, QuantScale quant, int64_t length) {
+  const auto zero = static_cast<float>(quant.zero);
+  for (int64_t i = 0; i < length; ++i) {
+    float v = load(src_elem, src, i);
+    if (src_elem == Elem::kU8) v = (v - zero) * quant.scale;
+    if (dst_elem == Elem::kU8) v = std::nearbyint(v / quant.scale) + zero;
+    store(dst_elem, dst, i, v);
+  }
 }
 
 }  // namespace
 
+#include "kernels/family.inl"
 #include "kernels/table.inl"
 
 }  // namespace xdn::kernels::ref
