@@ -12,7 +12,7 @@ import {Worker} from './protocol.mjs';
 
 const usage = `bench/peers/run --model MODEL [options]
   --model MODEL        model.onnx, or net.prototxt:weights.caffemodel
-  --peers LIST         of ort, opencv (default: ort)
+  --peers LIST         of ort, opencv, torch (default: ort)
   --peer-model MODEL   what the peers run instead, e.g. a quantized model made for them
   --batches LIST       default 1,32,128,512
   --threads T          of each engine (default 2)
@@ -25,7 +25,7 @@ const usage = `bench/peers/run --model MODEL [options]
   --build DIR          where the release build is (default build/release)
   --json FILE`;
 
-const kTitles = {xdn: 'XDN', ort: 'ONNX Runtime', opencv: 'OpenCV dnn'};
+const kTitles = {xdn: 'XDN', ort: 'ONNX Runtime', opencv: 'OpenCV dnn', torch: 'libtorch'};
 // Engines leave worker threads spinning for some milliseconds; the next turn starts after them.
 const kPauseMs = 200;
 const kCheckedImages = 64;
@@ -89,8 +89,9 @@ function start(key, args) {
     if (!findOrt()) return null;
     return new Worker(kTitles.ort, process.execPath, [path.join(root, 'bench/peers/ort_worker.mjs')]);
   }
-  const program = path.join(args.build, 'bench/peers', key === 'xdn' ? 'xdn_worker' : 'opencv_worker');
-  return existsSync(program) ? new Worker(kTitles[key] ?? key, program, []) : null;
+  if (!kTitles[key]) throw new Error(`--peers: unknown peer '${key}'`);
+  const program = path.join(args.build, 'bench/peers', `${key}_worker`);
+  return existsSync(program) ? new Worker(kTitles[key], program, []) : null;
 }
 
 async function loadPeer(key, worker, args) {
@@ -242,8 +243,13 @@ async function main() {
       console.log(`${kTitles[key] ?? key}: peer absent`);
       continue;
     }
-    const loaded = await loadPeer(key, peer, args);
-    engines.push({key, worker: peer, about: loaded.about, data: images.f32});
+    try {
+      const loaded = await loadPeer(key, peer, args);
+      engines.push({key, worker: peer, about: loaded.about, data: images.f32});
+    } catch (error) {
+      console.log(`${error.message}: left out`);
+      peer.close();
+    }
   }
   try {
     console.log(`${os.cpus()[0].model}, ${os.availableParallelism()} CPUs; ${path.basename(args.model)}; ` +
