@@ -125,9 +125,8 @@ const char* precision_name(Precision precision) {
 namespace {
 
 bool is_quantized(const Graph& graph) {
-  return std::any_of(graph.order().begin(), graph.order().end(), [&](NodeId id) {
-    return graph.node(id).type == OpType::kQuantizeLinear;
-  });
+  return std::any_of(graph.order().begin(), graph.order().end(),
+                     [&](NodeId id) { return graph.node(id).type == OpType::kQuantizeLinear; });
 }
 
 }  // namespace
@@ -409,11 +408,12 @@ std::vector<StepReport> Executor::steps() const {
   const int threads = impl_->settings.data_parallel * impl_->settings.model_parallel;
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = *plan.steps[i];
-    StepReport report{step.layer, step.kernel, step.refused, kAriths[static_cast<size_t>(step.arith)],
+    StepReport report{step.layer, step.kernel,      step.refused, kAriths[static_cast<size_t>(step.arith)],
                       step.macs,  step.weight_bytes};
     for (const BufferId id : step.reads) report.activation_bytes += plan.buffer(id).bytes(1);
     for (const BufferId id : step.writes) report.activation_bytes += plan.buffer(id).bytes(1);
-    if (impl_->step_ns != nullptr) report.seconds = static_cast<double>(impl_->step_ns[i].load()) * 1e-9 / threads;
+    if (impl_->step_ns != nullptr)
+      report.seconds = static_cast<double>(impl_->step_ns[i].load()) * 1e-9 / threads;
     reports.push_back(std::move(report));
   }
   return reports;

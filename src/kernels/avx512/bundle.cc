@@ -9,9 +9,9 @@ namespace xdn::kernels::avx512 {
 namespace {
 
 #include "kernels/avx512/vec.inl"
+#include "kernels/elementwise.inl"
 #include "kernels/gemm.inl"
 #include "kernels/gemm_widened.inl"
-#include "kernels/elementwise.inl"
 using Bf16 = WidenedBf16;
 using I8 = WidenedI8;
 
