@@ -282,6 +282,7 @@ void convert(Elem dst_elem, void* dst, Elem src_elem, const void* src, QuantScal
 }  // namespace
 
 #include "kernels/family.inl"
+
 #include "kernels/table.inl"
 
 }  // namespace xdn::kernels::ref
