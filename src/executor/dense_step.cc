@@ -102,6 +102,7 @@ class DenseStep final : public Step {
   void add_columns(const DenseSpec& spec);
   void add_starts(const DenseSpec& spec);
   void order_loops(int parts);
+  void describe();
   void run_panel(const TileContext& context, int64_t group, const Panel& panel, size_t run) const;
   int64_t padded_columns() const { return group_ * panel_columns_; }
 
@@ -151,11 +152,22 @@ DenseStep::DenseStep(const Plan& plan, const DenseSpec& spec, const KernelTable&
   if (epilogue_.residual >= 0) reads.push_back(epilogue_.residual);
   writes = {dst_};
   weight_bytes = weights_.size;
-  const Panel& panel = panels_.front();
+  describe();
+}
+
+/// Names the kernel of the first panel, and why not those of other widths.
+void DenseStep::describe() {
   constexpr const char* kNames[] = {"f32", "bf16", "i8"};
-  kernel = fmt::format("brgemm_{} {} {}x{}{}", kNames[static_cast<size_t>(arith)], family_.bundle,
-                       family_.most_rows[panel.vectors - 1], panel.vectors * lanes_,
+  const int vectors = panels_.front().vectors;
+  const auto block = [&](int v) { return fmt::format("{}x{}", family_.most_rows[v - 1], v * lanes_); };
+  kernel = fmt::format("brgemm_{} {} {}{}", kNames[static_cast<size_t>(arith)], family_.bundle, block(vectors),
                        epilogue_.residual >= 0 ? " +residual" : "");
+  for (int v = family_.most_vectors; v > 0; --v) {
+    if (v == vectors) continue;
+    const std::string reason = v > vectors ? fmt::format("{} output channels leave columns empty", oc_group_)
+                                           : "reads the source more often";
+    refused += fmt::format("{}{}: {}", refused.empty() ? "" : "; ", block(v), reason);
+  }
 }
 
 void DenseStep::pack(const DenseSpec& spec) {

@@ -113,7 +113,7 @@ std::vector<float> Lowering::known_floats(ValueId id) {
 
 void Lowering::add(std::unique_ptr<Step> step, const Node& node) {
   step->layer = node.name;
-  if (!refused_.empty()) step->refused = std::move(refused_);
+  if (!refused_.empty()) step->refused = refused_ + (step->refused.empty() ? "" : "; " + step->refused);
   refused_.clear();
   plan_->steps.push_back(std::move(step));
 }
