@@ -224,7 +224,8 @@ std::unique_ptr<Step> Lowering::lower_int_linear(const Node& node, Linear linear
     refused_ = "brgemm_i8: leaky ReLU";
     return nullptr;
   }
-  constexpr int64_t kMostProducts = (int64_t{1} << 31) / (255 * 128);
+  // Half of what 32 bits hold: the zero points' correction may be as large as the sum.
+  constexpr int64_t kMostProducts = (int64_t{1} << 30) / (255 * 128);
   if (operand.channels * operand.kernel_h * operand.kernel_w >= kMostProducts) {
     refused_ = "brgemm_i8: sums may exceed 32 bits";
     return nullptr;
