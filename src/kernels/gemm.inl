@@ -246,6 +246,16 @@ void gemm(const GemmArgs& g, int64_t row0) {
   }
 }
 
+/// The compiler forgets what it knows of v, a panel or a row.
+template <class A, class T>
+[[gnu::always_inline]] inline void obscure(T& v) {
+  if constexpr (A::kSplit) {
+    asm volatile("" : "+" XDN_VECTOR_REGISTER(v.even), "+" XDN_VECTOR_REGISTER(v.odd));
+  } else {
+    asm volatile("" : "+" XDN_VECTOR_REGISTER(v));
+  }
+}
+
 /// Seconds are the caller's: `rounds` rounds of 24 (avx2: 12) independent sums in registers, 10 dots each. Returns
 /// the multiply-accumulates done.
 template <class A>
@@ -260,10 +270,13 @@ int64_t peak(int64_t rounds) {
   alignas(64) float bias[16] = {};
   args.bias = bias;
   unroll<kSums>(XDN_UNROLLED(i) { sum[i.value] = A::start(args, 0); });
+  obscure<A>(panel);
   for (int64_t round = 0; round < rounds; ++round) {
     unroll<10>(XDN_UNROLLED(j) {
       (void)j;
       unroll<kSums>(XDN_UNROLLED(i) {
+        // A product apart from its sum would otherwise be done once, before the loop.
+        obscure<A>(row);
         sum[i.value] = A::dot(row, panel, sum[i.value]);
         asm volatile("" : "+" XDN_VECTOR_REGISTER(sum[i.value]));
       });
