@@ -156,6 +156,7 @@ void GemmData::set_epilogue(Uniform& uniform) {
     args_.lo = bounds.first;
     args_.hi = bounds.second;
   }
+  args_.in_range = i8 && problem_.fill != Fill::kExtremes && uniform.between(0, 1) == 1;
   args_.has_middle = problem_.middle;
   if (problem_.middle) {
     args_.middle_lo = i8 || !random ? 3 : -1;
