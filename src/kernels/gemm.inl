@@ -227,6 +227,10 @@ void gemm(const GemmArgs& g, int64_t row0) {
       unroll<kPointers>(XDN_UNROLLED(i) { a[i.value] += kWord; });
     }
   }
+  // Another name for the sums: where the epilogue runs out of registers, GCC would otherwise spill them in the loop too.
+  unroll<Rows>(XDN_UNROLLED(r) {
+    unroll<Vectors>(XDN_UNROLLED(v) { asm volatile("" : "+" XDN_VECTOR_REGISTER(sum[r.value][v.value])); });
+  });
   if (!usual<A>(g)) {
     typename A::Acc sums[Rows * Vectors];
     unroll<Rows>(XDN_UNROLLED(r) {
