@@ -74,8 +74,8 @@ void check_option(int value, int most, const char* name) {
   }
 }
 
-// Below 8 rows a block of the kernel does too little per load; above 96 nothing is gained. Multiples of 12 fill the
-// blocks of every panel width.
+// Below 8 rows a block of the kernel does too little per load; above 96 nothing is gained. Multiples of 12
+// fill the blocks of every panel width.
 constexpr int64_t kLeastTile = 8, kMostTile = 96, kTileStep = 12;
 
 /// A tile's widest activation should stay in a core's L2. Weights that do not stay there stream through once
@@ -232,6 +232,7 @@ void Executor::Impl::plan_graph(Graph model, const ExecOptions& options, bool qu
   const int64_t element_bytes = quantized && lowering.integers ? 1 : lowering.bf16 ? 2 : 4;
   lowering.tile = options.batch_tile > 0 ? options.batch_tile : choose_tile(model, share, element_bytes);
   lowering.fold_pixels = options.fusion != FusionLevel::kOff;
+  lowering.merge = options.fusion == FusionLevel::kAggressive;
   lowering.pixels = pixels.has_value() ? &*pixels : nullptr;
   plan = lower(model, lowering);
   settings.batch_tile = static_cast<int>(plan->tile);
