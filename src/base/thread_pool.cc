@@ -78,7 +78,7 @@ void SpinBarrier::wait() {
     return;
   }
   for (int spin = 0; generation_.load(std::memory_order_acquire) == generation; ++spin) {
-    if (spin < 20 * kSpins) {
+    if (spin < kSpins) {
       pause_cpu();
     } else {
       std::this_thread::yield();

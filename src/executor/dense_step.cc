@@ -47,6 +47,7 @@ void Epilogue::apply(GemmArgs& args) const {
   args.middle_shift = middle_shift;
   args.c_scale = dst_scale;
   args.c_shift = dst_shift;
+  args.in_range = in_range;
 }
 
 std::vector<Panel> make_panels(int64_t oc, const KernelTable& table, Arith arith, bool exact_columns) {
@@ -101,6 +102,7 @@ class DenseStep final : public Step {
   void add_columns(const DenseSpec& spec);
   void add_starts(const DenseSpec& spec);
   void order_loops(int parts);
+  void describe();
   void run_panel(const TileContext& context, int64_t group, const Panel& panel, size_t run) const;
   int64_t padded_columns() const { return group_ * panel_columns_; }
 
@@ -150,11 +152,22 @@ DenseStep::DenseStep(const Plan& plan, const DenseSpec& spec, const KernelTable&
   if (epilogue_.residual >= 0) reads.push_back(epilogue_.residual);
   writes = {dst_};
   weight_bytes = weights_.size;
-  const Panel& panel = panels_.front();
+  describe();
+}
+
+/// Names the kernel of the first panel, and why not those of other widths.
+void DenseStep::describe() {
   constexpr const char* kNames[] = {"f32", "bf16", "i8"};
-  kernel = fmt::format("brgemm_{} {} {}x{}{}", kNames[static_cast<size_t>(arith)], family_.bundle,
-                       family_.most_rows[panel.vectors - 1], panel.vectors * lanes_,
+  const int vectors = panels_.front().vectors;
+  const auto block = [&](int v) { return fmt::format("{}x{}", family_.most_rows[v - 1], v * lanes_); };
+  kernel = fmt::format("brgemm_{} {} {}{}", kNames[static_cast<size_t>(arith)], family_.bundle, block(vectors),
                        epilogue_.residual >= 0 ? " +residual" : "");
+  for (int v = family_.most_vectors; v > 0; --v) {
+    if (v == vectors) continue;
+    const std::string reason = v > vectors ? fmt::format("{} output channels leave columns empty", oc_group_)
+                                           : "reads the source more often";
+    refused += fmt::format("{}{}: {}", refused.empty() ? "" : "; ", block(v), reason);
+  }
 }
 
 void DenseStep::pack(const DenseSpec& spec) {
@@ -179,7 +192,8 @@ void DenseStep::pack(const DenseSpec& spec) {
           if (slot < 0) continue;
           const void* src = from.levels != nullptr ? static_cast<const void*>(from.levels + first + t)
                                                    : static_cast<const void*>(from.weights + first + t);
-          pack_tap(arith, out + slot * operand.words * columns * kWord, src, live, columns, from.channels, taps);
+          pack_tap(arith, out + slot * operand.words * columns * kWord, src, live, columns, from.channels,
+                   taps);
         }
         out += runs_.used_taps(o) * operand.words * columns * kWord;
       }
@@ -198,14 +212,16 @@ void DenseStep::add_columns(const DenseSpec& spec) {
   if (arith == Arith::kI8) spread(scale_, spec.scale);
 }
 
-/// The sum over a run's taps of (q - zero) * w is the sum of q * w less zero times the taps' weights. Runs at the
-/// border use fewer taps, so each set of taps has a correction of its own.
+/// The sum over a run's taps of (q - zero) * w is the sum of q * w less zero times the taps' weights. Runs at
+/// the border use fewer taps, so each set of taps has a correction of its own.
 void DenseStep::add_starts(const DenseSpec& spec) {
-  if (std::all_of(spec.operands.begin(), spec.operands.end(), [](const auto& o) { return o.zero == 0; })) return;
+  if (std::all_of(spec.operands.begin(), spec.operands.end(), [](const auto& o) { return o.zero == 0; }))
+    return;
   std::map<std::vector<std::pair<int32_t, int32_t>>, int32_t> sets;
   for (const TapRun& run : runs_.runs()) {
     std::vector<std::pair<int32_t, int32_t>> taps;
-    for (int32_t i = 0; i < run.n_taps; ++i) taps.emplace_back(runs_.tap(run, i).operand, runs_.tap(run, i).tap);
+    for (int32_t i = 0; i < run.n_taps; ++i)
+      taps.emplace_back(runs_.tap(run, i).operand, runs_.tap(run, i).tap);
     const auto set = static_cast<int32_t>(sets.size());
     start_of_.push_back(sets.try_emplace(std::move(taps), set).first->second);
   }
@@ -264,7 +280,8 @@ void DenseStep::run_panel(const TileContext& context, int64_t group, const Panel
   const TapRun& r = runs_.runs()[run];
   const int64_t n = context.n;
   const int64_t columns = panel.vectors * lanes_;
-  // Rows are the images at a position (and its neighbours', where those follow), or the positions of an image.
+  // Rows are the images at a position (and its neighbours', where those follow), or the positions of an
+  // image.
   const bool flat = !image_major_ && runs_.contiguous() && !r.column;
   const bool by_image = !flat && n < kManyImages && n < r.count;
   GemmPair pairs[kMostPairs];
@@ -318,7 +335,8 @@ void DenseStep::run_panel(const TileContext& context, int64_t group, const Panel
                    (by_image ? src.image_bytes() : runs_.src_step(o, r.column) * src.position_bytes(n));
     }
     args.c = static_cast<std::byte*>(args.c) + dst_repeat;
-    if (args.residual != nullptr) args.residual = static_cast<const std::byte*>(args.residual) + residual_repeat;
+    if (args.residual != nullptr)
+      args.residual = static_cast<const std::byte*>(args.residual) + residual_repeat;
   }
 }
 

@@ -10,7 +10,8 @@ namespace xdn {
 /// (1x1).
 struct DenseOperand {
   BufferId src = -1;
-  const float* weights = nullptr;  ///< [oc, channels, kh, kw], of f32 and bf16 steps; needed while planning only
+  const float* weights =
+      nullptr;  ///< [oc, channels, kh, kw], of f32 and bf16 steps; needed while planning only
   const int8_t* levels = nullptr;  ///< the same of i8 steps
   int32_t zero = 0;                ///< i8: the zero point of src
   int64_t channels = 0;            ///< elements of one tap, per group
@@ -28,6 +29,7 @@ struct Epilogue {
   bool has_middle = false;
   float middle_lo = 0, middle_hi = 0, middle_scale = 1, middle_shift = 0;
   float dst_scale = 1, dst_shift = 0;
+  bool in_range = false;
 
   void set(const Activation& activation);
   /// Fills all of args but the pointers.
@@ -44,13 +46,13 @@ struct DenseSpec {
   Epilogue epilogue;
 };
 
-/// A batch-reduce GEMM over effective taps: what lies in the padding is not on the list. Null where it has too many
-/// taps.
+/// A batch-reduce GEMM over effective taps: what lies in the padding is not on the list. Null where it has
+/// too many taps.
 std::unique_ptr<Step> make_dense_step(const Plan& plan, const DenseSpec& spec,
                                       const kernels::KernelTable& table, int parts);
 
-/// Whether a convolution of few input channels should read an image with its border, where kernel_w pixels are one
-/// tap: alone, a pixel's channels do not fill a vector's worth of work.
+/// Whether a convolution of few input channels should read an image with its border, where kernel_w pixels
+/// are one tap: alone, a pixel's channels do not fill a vector's worth of work.
 bool stem_pays(int64_t ic, const Window& window, int64_t group);
 
 /// Panels of output channels: widths in vectors, descending, covering oc.
@@ -72,9 +74,9 @@ struct PackedWeights {
   int64_t size = 0;
 };
 
-/// Packs one panel of one tap for k x columns words: dst[k][column][element in word], zero outside. Element c of
-/// output channel j stands at src[(j * channels + c) * taps].
-void pack_tap(kernels::Arith arith, std::byte* dst, const void* src, int64_t rows, int64_t columns, int64_t channels,
-              int64_t taps);
+/// Packs one panel of one tap for k x columns words: dst[k][column][element in word], zero outside. Element c
+/// of output channel j stands at src[(j * channels + c) * taps].
+void pack_tap(kernels::Arith arith, std::byte* dst, const void* src, int64_t rows, int64_t columns,
+              int64_t channels, int64_t taps);
 
 }  // namespace xdn

@@ -31,8 +31,8 @@ struct ExecOptions {
   /// Default: what the file says. bf16 runs float layers in bf16, fp32 a quantized file as f32 numbers.
   std::optional<Precision> precision;
   std::set<std::string> f32_layers;  ///< layers, by name, that bf16 leaves in f32
-  std::optional<PixelMap> pixels;  ///< needed for run_u8
-  int64_t batch_hint = 0;          ///< images a run will usually hold; 0: many
+  std::optional<PixelMap> pixels;    ///< needed for run_u8
+  int64_t batch_hint = 0;            ///< images a run will usually hold; 0: many
 };
 
 /// What was chosen.
@@ -52,12 +52,12 @@ struct ImageSource {
 /// One step of a plan, as planned and, where it was profiled, as measured.
 struct StepReport {
   std::string layer, kernel;
-  std::string refused;               ///< faster candidates, with reasons
-  std::string arith;                 ///< "f32", "bf16" or "i8": whose peak the MACs are measured against
-  int64_t macs = 0;                  ///< per image, effective
+  std::string refused;  ///< faster candidates, with reasons
+  std::string arith;    ///< "f32", "bf16" or "i8": whose peak the MACs are measured against
+  int64_t macs = 0;     ///< per image, effective
   int64_t weight_bytes = 0;
-  int64_t activation_bytes = 0;      ///< read and written, per image
-  double seconds = 0;                ///< of all tiles since profiling began, mean over the threads
+  int64_t activation_bytes = 0;  ///< read and written, per image
+  double seconds = 0;            ///< of all tiles since profiling began, mean over the threads
 };
 
 /// A planned model: weights packed, memory laid out. A trailing Softmax is peeled, so results are logits.

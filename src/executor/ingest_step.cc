@@ -69,16 +69,19 @@ class IngestStep final : public Step {
   void fill(T* line, int64_t first, int64_t last, int64_t step) const {
     for (int64_t x = first; x < last; ++x) std::fill_n(line + x * step, dst_.get().channels, border_);
   }
-  void copy_pixels(const TileContext& context, int64_t image, int64_t y, T* line, int64_t right, int64_t step) const {
+  void copy_pixels(const TileContext& context, int64_t image, int64_t y, T* line, int64_t right,
+                   int64_t step) const {
     const auto channels = static_cast<int64_t>(source_channel_.size());
     const uint8_t* src = context.pixels + (image * spec_.height + y) * spec_.width * channels;
     for (int64_t x = spec_.pad_left; x < right; ++x, src += channels) {
       for (int64_t c = 0; c < channels; ++c) {
-        line[x * step + c] = levels_[static_cast<size_t>(c * 256 + src[source_channel_[static_cast<size_t>(c)]])];
+        line[x * step + c] =
+            levels_[static_cast<size_t>(c * 256 + src[source_channel_[static_cast<size_t>(c)]])];
       }
     }
   }
-  void copy_floats(const TileContext& context, int64_t image, int64_t y, T* line, int64_t right, int64_t step) const {
+  void copy_floats(const TileContext& context, int64_t image, int64_t y, T* line, int64_t right,
+                   int64_t step) const {
     const int64_t channels = dst_.get().channels, plane = spec_.height * spec_.width;
     const float* src = context.nchw + image * channels * plane + y * spec_.width;
     for (int64_t c = 0; c < channels; ++c, src += plane) {

@@ -100,7 +100,8 @@ const Tensor& Lowering::known_tensor(ValueId id) {
   if (const auto found = folded_.find(id); found != folded_.end()) return found->second;
   const Node& node = graph_.node(graph_.value(id).producer);
   std::vector<const Tensor*> inputs;
-  for (const ValueId input : node.inputs) inputs.push_back(input == kNoValue ? nullptr : &graph_.constant(input));
+  for (const ValueId input : node.inputs)
+    inputs.push_back(input == kNoValue ? nullptr : &graph_.constant(input));
   return folded_[id] = evaluate_node(node, inputs);
 }
 
@@ -112,7 +113,7 @@ std::vector<float> Lowering::known_floats(ValueId id) {
 
 void Lowering::add(std::unique_ptr<Step> step, const Node& node) {
   step->layer = node.name;
-  if (!refused_.empty()) step->refused = std::move(refused_);
+  if (!refused_.empty()) step->refused = refused_ + (step->refused.empty() ? "" : "; " + step->refused);
   refused_.clear();
   plan_->steps.push_back(std::move(step));
 }
@@ -130,8 +131,8 @@ void Lowering::add_input(Elem elem, QuantScale quant, ValueId value) {
   define(value, spec.dst, elem == Elem::kU8 ? std::optional(quant) : std::nullopt);
 }
 
-/// The input goes as far as it can before a step is needed: to the image with a border that a first convolution reads,
-/// quantized if the file asks for that.
+/// The input goes as far as it can before a step is needed: to the image with a border that a first
+/// convolution reads, quantized if the file asks for that.
 void Lowering::lower_input() {
   if (graph_.inputs().size() != 1) {
     throw input_error("the model has " + std::to_string(graph_.inputs().size()) +

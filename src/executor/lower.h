@@ -22,9 +22,9 @@ struct LowerOptions {
   const std::set<std::string>* f32_layers = nullptr;  ///< layers that stay in f32 all the same
 };
 
-/// Turns a verified graph into a plan: buffers, steps with packed weights, arena. Constants of the graph are released
-/// once they are packed. Throws an input error naming the layer where the graph does not fit: more than one input,
-/// values that are neither f32 nor quantized or do not lead with the free batch.
+/// Turns a verified graph into a plan: buffers, steps with packed weights, arena. Constants of the graph are
+/// released once they are packed. Throws an input error naming the layer where the graph does not fit: more
+/// than one input, values that are neither f32 nor quantized or do not lead with the free batch.
 std::unique_ptr<Plan> lower(Graph& graph, const LowerOptions& options);
 
 /// Removes a Softmax at the end of the first output, so that results are logits. Returns whether there was

@@ -38,8 +38,7 @@ std::unique_ptr<Step> Lowering::lower_binary(const Node& node, kernels::BinaryKi
   const BufferId src = floats_of(x);
   const BufferId dst = make_buffer(out);
   define(node.output, dst);
-  return make_binary_channels_step(*plan_, src, {values.begin(), values.end()}, swapped, dst, kind,
-                                   table_);
+  return make_binary_channels_step(*plan_, src, {values.begin(), values.end()}, swapped, dst, kind, table_);
 }
 
 std::unique_ptr<Step> Lowering::lower_unary(const Node& node, kernels::UnaryKind kind, float a, float b) {
@@ -170,9 +169,9 @@ bool Lowering::lower_concat(const Node& node) {
   }
   // Alike levels are joined as they are.
   const auto quant = place(node.input(0)).quant;
-  const bool alike = quant.has_value() && std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId input) {
-                       return place(input).quant == quant;
-                     });
+  const bool alike =
+      quant.has_value() && std::all_of(node.inputs.begin(), node.inputs.end(),
+                                       [&](ValueId input) { return place(input).quant == quant; });
   std::vector<BufferId> sources;
   for (const ValueId input : node.inputs) sources.push_back(alike ? place(input).buffer : floats_of(input));
   CopyBox box;

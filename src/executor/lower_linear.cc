@@ -13,7 +13,8 @@ std::vector<T> lines_of(const T* weights, int64_t oc, int64_t ic, int64_t kh, in
   for (int64_t j = 0; j < oc; ++j) {
     for (int64_t c = 0; c < ic; ++c) {
       for (int64_t t = 0; t < kh * kw; ++t) {
-        lines[static_cast<size_t>(((j * kw + t % kw) * ic + c) * kh + t / kw)] = weights[(j * ic + c) * kh * kw + t];
+        lines[static_cast<size_t>(((j * kw + t % kw) * ic + c) * kh + t / kw)] =
+            weights[(j * ic + c) * kh * kw + t];
       }
     }
   }
@@ -23,8 +24,8 @@ std::vector<T> lines_of(const T* weights, int64_t oc, int64_t ic, int64_t kh, in
 }  // namespace
 
 bool Lowering::read_image(const Node& conv, ValueId value, Elem elem, std::optional<QuantScale> quant) {
-  if (conv.type != OpType::kConv || conv.input(0) != value || !known(conv.input(1)) || conv.input(3) != kNoValue ||
-      (conv.input(2) != kNoValue && !known(conv.input(2)))) {
+  if (conv.type != OpType::kConv || conv.input(0) != value || !known(conv.input(1)) ||
+      conv.input(3) != kNoValue || (conv.input(2) != kNoValue && !known(conv.input(2)))) {
     return false;
   }
   const auto& attrs = conv.as<ConvAttrs>();
@@ -32,7 +33,8 @@ bool Lowering::read_image(const Node& conv, ValueId value, Elem elem, std::optio
   const Dims& out = shape(conv.output);
   if (attrs.window.kernel.size() != 2 || !stem_pays(in[1], attrs.window, attrs.group)) return false;
   std::string refused;
-  if (quant.has_value() && (attrs.act.kind == ActKind::kLeakyRelu || !levels_of(conv.input(1), out[1], false, refused)))
+  if (quant.has_value() &&
+      (attrs.act.kind == ActKind::kLeakyRelu || !levels_of(conv.input(1), out[1], false, refused)))
     return false;
   const Window& w = attrs.window;
   Buffer image;
@@ -127,7 +129,7 @@ std::unique_ptr<Step> Lowering::lower_gemm(const Node& node) {
 std::unique_ptr<Step> Lowering::make_linear(const DenseSpec& spec) {
   const int64_t oc = buffer(spec.dst).channels;
   if (spec.operands[0].channels == 1 && spec.group == oc && spec.group > 1) {
-    if (auto step = make_depthwise_step(*plan_, spec, table_)) return step;
+    if (auto step = make_depthwise_step(*plan_, spec, table_, options_.parts)) return step;
   }
   return make_dense_step(*plan_, spec, table_, options_.parts);
 }
@@ -135,7 +137,8 @@ std::unique_ptr<Step> Lowering::make_linear(const DenseSpec& spec) {
 std::unique_ptr<Step> Lowering::lower_linear(const Node& node, Linear linear) {
   linear.spec.bias = known_floats(linear.bias);
   for (float& x : linear.spec.bias) x *= linear.beta;
-  if (linear.spec.bias.size() == 1) linear.spec.bias.assign(static_cast<size_t>(linear.oc), linear.spec.bias[0]);
+  if (linear.spec.bias.size() == 1)
+    linear.spec.bias.assign(static_cast<size_t>(linear.oc), linear.spec.bias[0]);
   if (options_.integers && quantized(linear.src)) {
     if (auto step = lower_int_linear(node, linear)) return step;
   }
@@ -163,7 +166,8 @@ std::unique_ptr<Step> Lowering::lower_float_linear(const Node& node, Linear line
     own.resize(static_cast<size_t>(oc * k));
     for (int64_t j = 0; j < oc; ++j) {
       for (int64_t i = 0; i < k; ++i) {
-        own[static_cast<size_t>(j * k + i)] = linear.alpha * weights[linear.transposed ? i * oc + j : j * k + i];
+        own[static_cast<size_t>(j * k + i)] =
+            linear.alpha * weights[linear.transposed ? i * oc + j : j * k + i];
       }
     }
     weights = own.data();
@@ -181,7 +185,8 @@ std::unique_ptr<Step> Lowering::lower_float_linear(const Node& node, Linear line
         quantized(linear.residual) ? floats_of(linear.residual) : place(linear.residual).buffer;
   }
   spec.epilogue.set(linear.act);
-  spec.dst = make_buffer(shape(node.output), elem == Elem::kBf16 ? store_elem(node, node.output) : Elem::kF32);
+  spec.dst =
+      make_buffer(shape(node.output), elem == Elem::kBf16 ? store_elem(node, node.output) : Elem::kF32);
   define(node.output, spec.dst);
   return make_linear(spec);
 }
@@ -208,8 +213,9 @@ bool all_finite(const std::vector<float>& values) {
 
 }  // namespace
 
-/// Integer sums, then everything up to the next stored value in one epilogue; see kernels::GemmArgs. With scales sx
-/// and sw[j], and levels of scale s and zero z where the sums are rounded first (the middle's, or the end's):
+/// Integer sums, then everything up to the next stored value in one epilogue; see kernels::GemmArgs. With
+/// scales sx and sw[j], and levels of scale s and zero z where the sums are rounded first (the middle's, or
+/// the end's):
 ///   v = sum * (sx * sw[j] / s) + (bias[j] / s + z)
 std::unique_ptr<Step> Lowering::lower_int_linear(const Node& node, Linear linear) {
   DenseSpec& spec = linear.spec;
@@ -218,7 +224,8 @@ std::unique_ptr<Step> Lowering::lower_int_linear(const Node& node, Linear linear
     refused_ = "brgemm_i8: leaky ReLU";
     return nullptr;
   }
-  constexpr int64_t kMostProducts = (int64_t{1} << 31) / (255 * 128);
+  // Half of what 32 bits hold: the zero points' correction may be as large as the sum.
+  constexpr int64_t kMostProducts = (int64_t{1} << 30) / (255 * 128);
   if (operand.channels * operand.kernel_h * operand.kernel_w >= kMostProducts) {
     refused_ = "brgemm_i8: sums may exceed 32 bits";
     return nullptr;
@@ -263,7 +270,8 @@ std::unique_ptr<Step> Lowering::lower_int_linear(const Node& node, Linear linear
   spec.scale.resize(static_cast<size_t>(linear.oc));
   spec.bias.resize(static_cast<size_t>(linear.oc), 0.0f);
   for (size_t j = 0; j < spec.scale.size(); ++j) {
-    spec.scale[j] = static_cast<float>(wide(src.scale) * wide(levels->scale[j]) * wide(linear.alpha) / wide(first.scale));
+    spec.scale[j] =
+        static_cast<float>(wide(src.scale) * wide(levels->scale[j]) * wide(linear.alpha) / wide(first.scale));
     double bias = wide(spec.bias[j]) / wide(first.scale) + first.zero;
     if (!chain.middle.has_value()) bias += residual_shift;
     spec.bias[j] = static_cast<float>(bias);
@@ -273,11 +281,26 @@ std::unique_ptr<Step> Lowering::lower_int_linear(const Node& node, Linear linear
     refused_ = "brgemm_i8: scales whose quotients are not finite";
     return nullptr;
   }
+  // With the middle's at most 255 levels, or the sums' at most, in steps of the end's.
+  const double products =
+      255.0 * 128.0 * static_cast<double>(operand.channels * operand.kernel_h * operand.kernel_w);
+  double most = 255 * wide(epilogue.residual_scale);
+  if (chain.middle.has_value()) {
+    most += std::fabs(wide(epilogue.middle_shift)) + 255 * wide(epilogue.middle_scale);
+  } else {
+    double sums = 0;
+    for (size_t j = 0; j < spec.scale.size(); ++j) {
+      sums = std::max(sums, std::fabs(wide(spec.bias[j])) + products * std::fabs(wide(spec.scale[j])));
+    }
+    most += sums;
+  }
+  epilogue.in_range = most < 0x1p31 && (chain.residual == kNoValue || quantized(chain.residual));
 
   operand.src = place(linear.src).buffer;
   operand.zero = src.zero;
   if (buffer(operand.src).image_stride > 0) {
-    levels->levels = lines_of(levels->levels.data(), linear.oc, operand.channels, operand.kernel_h, operand.kernel_w);
+    levels->levels =
+        lines_of(levels->levels.data(), linear.oc, operand.channels, operand.kernel_h, operand.kernel_w);
     operand.channels *= operand.kernel_w;
     operand.kernel_w = 1;
     operand.pad_top = operand.pad_left = 0;
@@ -308,9 +331,9 @@ std::unique_ptr<Step> Lowering::lower_batchnorm(const Node& node) {
   const auto gamma = known_floats(node.input(1)), beta = known_floats(node.input(2)),
              mean = known_floats(node.input(3)), variance = known_floats(node.input(4));
   for (size_t c = 0; c < weights.size(); ++c) {
-    const double scale = static_cast<double>(gamma[c]) /
-                         std::sqrt(static_cast<double>(variance[c]) +
-                                   static_cast<double>(node.as<BatchNormAttrs>().epsilon));
+    const double scale =
+        static_cast<double>(gamma[c]) /
+        std::sqrt(static_cast<double>(variance[c]) + static_cast<double>(node.as<BatchNormAttrs>().epsilon));
     weights[c] = static_cast<float>(scale);
     spec.bias[c] = static_cast<float>(static_cast<double>(beta[c]) - static_cast<double>(mean[c]) * scale);
   }
@@ -322,7 +345,7 @@ std::unique_ptr<Step> Lowering::lower_batchnorm(const Node& node) {
   spec.group = channels;
   spec.dst = make_buffer(shape(node.output));
   define(node.output, spec.dst);
-  return make_depthwise_step(*plan_, spec, table_);
+  return make_depthwise_step(*plan_, spec, table_, options_.parts);
 }
 
 }  // namespace xdn

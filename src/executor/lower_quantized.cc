@@ -22,7 +22,8 @@ std::optional<QuantScale> Lowering::scalar_quant(const Node& node) const {
       graph_.constant(scale).dtype() != DType::kF32) {
     return std::nullopt;
   }
-  if (zero != kNoValue && (!graph_.is_constant(zero) || graph_.constant(zero).size() != 1)) return std::nullopt;
+  if (zero != kNoValue && (!graph_.is_constant(zero) || graph_.constant(zero).size() != 1))
+    return std::nullopt;
   QuantScale quant;
   quant.scale = graph_.constant(scale).data<float>()[0];
   if (!std::isfinite(quant.scale) || quant.scale <= 0) return std::nullopt;
@@ -112,9 +113,10 @@ Lowering::Chain Lowering::follow(const Node& node, Activation act, ValueId resid
       const auto quant = scalar_quant(*next);
       if (!quant.has_value()) break;
       const Node* back = only_reader(next->output);
-      const Node* add = back != nullptr && back->type == OpType::kDequantizeLinear && scalar_quant(*back) == quant
-                            ? only_reader(back->output)
-                            : nullptr;
+      const Node* add =
+          back != nullptr && back->type == OpType::kDequantizeLinear && scalar_quant(*back) == quant
+              ? only_reader(back->output)
+              : nullptr;
       if (!joined && add != nullptr && joins_residual(*add, back->output, other)) {
         chain.middle = quant;
         chain.residual = other;
@@ -133,8 +135,8 @@ Lowering::Chain Lowering::follow(const Node& node, Activation act, ValueId resid
   return chain;
 }
 
-/// Readers of levels see them through their DequantizeLinear, at once: a residual may be wanted before its turn in
-/// the order.
+/// Readers of levels see them through their DequantizeLinear, at once: a residual may be wanted before its
+/// turn in the order.
 void Lowering::define_levels(ValueId id, BufferId levels, QuantScale quant) {
   define(id, levels, quant);
   for (const NodeId reader : readers(id)) {
@@ -150,8 +152,9 @@ void Lowering::define_levels(ValueId id, BufferId levels, QuantScale quant) {
 bool Lowering::lower_quantize(const Node& node) {
   const auto quant = scalar_quant(node);
   if (!quant.has_value()) {
-    throw input_error("expected one constant positive scale and zero point of 8 bits for the whole tensor; only "
-                      "--isa ref runs others");
+    throw input_error(
+        "expected one constant positive scale and zero point of 8 bits for the whole tensor; only "
+        "--isa ref runs others");
   }
   const ValueId src = node.input(0);
   check_value(graph_.value(src), node.name);
@@ -179,8 +182,9 @@ bool Lowering::lower_quantize(const Node& node) {
 
 bool Lowering::lower_dequantize(const Node& node) {
   if (!quantized(node.input(0)) || !scalar_quant(node).has_value()) {
-    throw input_error("expected levels of QuantizeLinear with one scale for the whole tensor; only --isa ref runs "
-                      "others");
+    throw input_error(
+        "expected levels of QuantizeLinear with one scale for the whole tensor; only --isa ref runs "
+        "others");
   }
   define(node.output, place(node.input(0)).buffer, scalar_quant(node));
   return true;
@@ -215,7 +219,8 @@ std::unique_ptr<Step> Lowering::lower_quantized_add(const Node& node) {
 }
 
 /// A function of levels is a table of 256. Null where the result is not quantized again.
-std::unique_ptr<Step> Lowering::lower_quantized_unary(const Node& node, kernels::UnaryKind kind, float a, float b) {
+std::unique_ptr<Step> Lowering::lower_quantized_unary(const Node& node, kernels::UnaryKind kind, float a,
+                                                      float b) {
   const ValueId src = node.input(0);
   const Node* next = only_reader(node.output);
   if (!quantized(src) || next == nullptr || next->type != OpType::kQuantizeLinear) return nullptr;

@@ -13,8 +13,8 @@
 namespace xdn {
 
 /// One lowering in progress. Each lower_* makes the node's destination buffer and its step, or returns null
-/// where the node is not of a form that has a fast kernel. lower.cc walks the graph; the other lower_*.cc know the
-/// operators.
+/// where the node is not of a form that has a fast kernel. lower.cc walks the graph; the other lower_*.cc
+/// know the operators.
 class Lowering {
  public:
   Lowering(Graph& graph, const LowerOptions& options)
@@ -24,13 +24,15 @@ class Lowering {
         plan_(std::make_unique<Plan>()),
         places_(graph.value_count()),
         users_(graph.users()) {
-    for (const NodeId id : graph.order()) done_.resize(std::max(done_.size(), static_cast<size_t>(id) + 1), false);
+    for (const NodeId id : graph.order())
+      done_.resize(std::max(done_.size(), static_cast<size_t>(id) + 1), false);
   }
 
   std::unique_ptr<Plan> run();
 
  private:
-  /// Where a value lies. A quantized one's numbers are (level - zero) * scale, its levels u8 (s8 shifted by 128).
+  /// Where a value lies. A quantized one's numbers are (level - zero) * scale, its levels u8 (s8 shifted by
+  /// 128).
   struct Place {
     BufferId buffer = -1;
     std::optional<QuantScale> quant;
@@ -38,10 +40,10 @@ class Lowering {
   };
   /// What follows a linear node up to where its result is stored.
   struct Chain {
-    Activation act;                   ///< before the middle rounding, or the only one
-    std::optional<QuantScale> middle; ///< rounding that the file asks for before a residual is added
+    Activation act;                    ///< before the middle rounding, or the only one
+    std::optional<QuantScale> middle;  ///< rounding that the file asks for before a residual is added
     ValueId residual = kNoValue;
-    Activation last_act;              ///< after middle and residual
+    Activation last_act;  ///< after middle and residual
     ValueId end = kNoValue;
     std::optional<QuantScale> quant;  ///< of the end; none: a float
     std::vector<NodeId> absorbed;
@@ -84,7 +86,8 @@ class Lowering {
   std::unique_ptr<Step> lower_float_linear(const Node& node, Linear linear);
   std::unique_ptr<Step> lower_int_linear(const Node& node, Linear linear);
   std::unique_ptr<Step> make_linear(const DenseSpec& spec);
-  /// Feeds the input, as `elem`, to a first convolution as an image with its border. False: it takes no image.
+  /// Feeds the input, as `elem`, to a first convolution as an image with its border. False: it takes no
+  /// image.
   bool read_image(const Node& conv, ValueId value, Elem elem, std::optional<QuantScale> quant);
   std::unique_ptr<Step> lower_batchnorm(const Node& node);
 

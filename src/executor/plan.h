@@ -20,13 +20,14 @@ using kernels::QuantScale;
 /// elements.
 ///
 /// image_stride > 0: N x H x W x C instead, without gaps inside an image, border included: what a convolution
-/// of few channels reads. Element (h, w, image, c) stands at image * image_stride + (h * width + w) * channels + c.
+/// of few channels reads. Element (h, w, image, c) stands at image * image_stride + (h * width + w) *
+/// channels + c.
 struct Buffer {
   int64_t height = 1, width = 1, channels = 0;
   Elem elem = Elem::kF32;
-  int64_t ld = 0;            ///< elements from row to row: channels rounded up, and kept off multiples of 4 KiB
-  int64_t image_stride = 0;  ///< elements
-  int64_t offset = 0;        ///< bytes from the arena's start
+  int64_t ld = 0;  ///< elements from row to row: channels rounded up, and kept off multiples of 4 KiB
+  int64_t image_stride = 0;           ///< elements
+  int64_t offset = 0;                 ///< bytes from the arena's start
   int first_step = 0, last_step = 0;  ///< lifetime, for the arena
 
   int64_t positions() const { return height * width; }
@@ -44,9 +45,9 @@ struct Buffer {
 };
 using BufferId = int32_t;
 
-/// Channels rounded up to whole vectors of 16, plus one cache line where rows would otherwise lie 2 KiB or 4 KiB
-/// multiples apart: 12 such rows share one set of an 8-way L1 cache (39 against 55 GMAC/s at 1024 f32 channels;
-/// bench/kernels).
+/// Channels rounded up to whole vectors of 16, plus one cache line where rows would otherwise lie 2 KiB or 4
+/// KiB multiples apart: 12 such rows share one set of an 8-way L1 cache (39 against 55 GMAC/s at 1024 f32
+/// channels; bench/kernels).
 int64_t padded_row(int64_t channels, Elem elem = Elem::kF32);
 
 /// What a step sees while it runs: one tile of n images, and its share of the work (part of parts threads).
@@ -65,9 +66,9 @@ class Step {
   virtual ~Step() = default;
   virtual void run(const TileContext& context) const = 0;
 
-  std::string layer;    ///< name of the graph node
-  std::string kernel;   ///< what runs it, for people
-  std::string refused;  ///< faster candidates that were refused, with reasons
+  std::string layer;                            ///< name of the graph node
+  std::string kernel;                           ///< what runs it, for people
+  std::string refused;                          ///< faster candidates that were refused, with reasons
   kernels::Arith arith = kernels::Arith::kF32;  ///< whose peak the MACs are measured against
   int64_t macs = 0;                             ///< per image, effective
   int64_t weight_bytes = 0;

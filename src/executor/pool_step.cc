@@ -45,7 +45,8 @@ bool every_window_reads(const Plan& plan, BufferId src, BufferId dst, const Wind
   int64_t positions[kMostPoolTaps];
   const Buffer& out = plan.buffer(dst);
   for (int64_t p = 0; p < out.positions(); ++p) {
-    if (window_positions(window, plan.buffer(src), p / out.width, p % out.width, positions) == 0) return false;
+    if (window_positions(window, plan.buffer(src), p / out.width, p % out.width, positions) == 0)
+      return false;
   }
   return true;
 }
@@ -55,8 +56,10 @@ struct Factors {
   float scale, shift;
 };
 Factors factors_of(const AverageScales& s, int64_t count, int64_t area) {
-  const double scale = static_cast<double>(s.src.scale) / (static_cast<double>(area) * static_cast<double>(s.dst.scale));
-  const double shift = static_cast<double>(s.dst.zero) - static_cast<double>(s.src.zero) * static_cast<double>(count) * scale;
+  const double scale =
+      static_cast<double>(s.src.scale) / (static_cast<double>(area) * static_cast<double>(s.dst.scale));
+  const double shift =
+      static_cast<double>(s.dst.zero) - static_cast<double>(s.src.zero) * static_cast<double>(count) * scale;
   return {static_cast<float>(scale), static_cast<float>(shift)};
 }
 
@@ -72,15 +75,17 @@ std::unique_ptr<Step> make_max_pool_step(const Plan& plan, BufferId src, BufferI
         int64_t inside[kMostPoolTaps];
         const void* rows[kMostPoolTaps];
         for (int64_t p = first; p < last; ++p) {
-          const int64_t count = window_positions(window, s.get(), p / d.get().width, p % d.get().width, inside);
+          const int64_t count =
+              window_positions(window, s.get(), p / d.get().width, p % d.get().width, inside);
           for (int64_t i = 0; i < count; ++i) rows[i] = s.at(context, inside[i]);
           table.maximum(d.get().elem, d.at(context, p), rows, count, context.n * s.get().ld);
         }
       });
 }
 
-std::unique_ptr<Step> make_average_pool_step(const Plan& plan, BufferId src, BufferId dst, const PoolAttrs& attrs,
-                                             const AverageScales& scales, const KernelTable& table) {
+std::unique_ptr<Step> make_average_pool_step(const Plan& plan, BufferId src, BufferId dst,
+                                             const PoolAttrs& attrs, const AverageScales& scales,
+                                             const KernelTable& table) {
   if (!every_window_reads(plan, src, dst, attrs.window)) return nullptr;
   const BufferRef s{&plan, src}, d{&plan, dst};
   return std::make_unique<UnitStep>(
@@ -95,15 +100,15 @@ std::unique_ptr<Step> make_average_pool_step(const Plan& plan, BufferId src, Buf
           const Factors f = factors_of(scales, count, area);
           for (int64_t image = 0; image < context.n; ++image) {
             for (int64_t i = 0; i < count; ++i) rows[i] = s.row<std::byte>(context, inside[i], image);
-            table.average(s.get().elem, d.get().elem, d.row<std::byte>(context, p, image), rows, count, f.scale,
-                          f.shift, s.get().channels);
+            table.average(s.get().elem, d.get().elem, d.row<std::byte>(context, p, image), rows, count,
+                          f.scale, f.shift, s.get().channels);
           }
         }
       });
 }
 
-std::unique_ptr<Step> make_global_average(const Plan& plan, BufferId src, BufferId dst, const AverageScales& scales,
-                                          const KernelTable& table) {
+std::unique_ptr<Step> make_global_average(const Plan& plan, BufferId src, BufferId dst,
+                                          const AverageScales& scales, const KernelTable& table) {
   const BufferRef s{&plan, src}, d{&plan, dst};
   const int64_t positions = plan.buffer(src).positions(), channels = plan.buffer(src).channels;
   const Factors f = factors_of(scales, positions, positions);
@@ -113,7 +118,8 @@ std::unique_ptr<Step> make_global_average(const Plan& plan, BufferId src, Buffer
       with_bundle("global_average", table), (channels + kVector - 1) / kVector, std::vector{src}, dst,
       [s, d, positions, channels, f, &table](const TileContext& context, int64_t first, int64_t last) {
         const int64_t begin = first * kVector, length = std::min(last * kVector, channels) - begin;
-        const int64_t from = begin * kernels::elem_bytes(s.get().elem), to = begin * kernels::elem_bytes(d.get().elem);
+        const int64_t from = begin * kernels::elem_bytes(s.get().elem),
+                      to = begin * kernels::elem_bytes(d.get().elem);
         for (int64_t image = 0; image < context.n; ++image) {
           table.average_strided(s.get().elem, d.get().elem, d.row<std::byte>(context, 0, image) + to,
                                 s.row<std::byte>(context, 0, image) + from, s.get().position_bytes(context.n),

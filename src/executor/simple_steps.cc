@@ -22,7 +22,8 @@ std::unique_ptr<Step> make_unary_step(const Plan& plan, BufferId src, BufferId d
       });
 }
 
-std::unique_ptr<Step> make_lookup_step(const Plan& plan, BufferId src, BufferId dst, std::vector<uint8_t> levels) {
+std::unique_ptr<Step> make_lookup_step(const Plan& plan, BufferId src, BufferId dst,
+                                       std::vector<uint8_t> levels) {
   const BufferRef s{&plan, src}, d{&plan, dst};
   return std::make_unique<UnitStep>(
       "lookup u8", plan.buffer(dst).positions(), std::vector{src}, dst,
@@ -38,8 +39,8 @@ std::unique_ptr<Step> make_convert_step(const Plan& plan, BufferId src, BufferId
                                         const KernelTable& table) {
   const BufferRef s{&plan, src}, d{&plan, dst};
   constexpr const char* kNames[] = {"f32", "bf16", "u8"};
-  const std::string name = std::string("convert ") + kNames[static_cast<size_t>(plan.buffer(src).elem)] + " to " +
-                           kNames[static_cast<size_t>(plan.buffer(dst).elem)];
+  const std::string name = std::string("convert ") + kNames[static_cast<size_t>(plan.buffer(src).elem)] +
+                           " to " + kNames[static_cast<size_t>(plan.buffer(dst).elem)];
   return std::make_unique<UnitStep>(
       with_bundle(name.c_str(), table), plan.buffer(dst).positions(), std::vector{src}, dst,
       [s, d, quant, &table](const TileContext& context, int64_t first, int64_t last) {
@@ -69,8 +70,9 @@ std::unique_ptr<Step> make_add_u8_step(const Plan& plan, BufferId a, BufferId b,
   return std::make_unique<UnitStep>(
       with_bundle("add_u8", table), plan.buffer(dst).positions(), std::vector{a, b}, dst,
       [x, y, d, sum, &table](const TileContext& context, int64_t first, int64_t last) {
-        table.add_u8(d.row<uint8_t>(context, first), x.row<uint8_t>(context, first), y.row<uint8_t>(context, first),
-                     sum.scale_a, sum.scale_b, sum.shift, sum.lo, sum.hi, (last - first) * context.n * d.get().ld);
+        table.add_u8(d.row<uint8_t>(context, first), x.row<uint8_t>(context, first),
+                     y.row<uint8_t>(context, first), sum.scale_a, sum.scale_b, sum.shift, sum.lo, sum.hi,
+                     (last - first) * context.n * d.get().ld);
       });
 }
 
@@ -83,8 +85,8 @@ std::unique_ptr<Step> make_binary_channels_step(const Plan& plan, BufferId a, st
       with_bundle("binary_channels", table), plan.buffer(dst).positions(), std::vector{a}, dst,
       [x, d, b = std::move(b), swapped, kind, &table](const TileContext& context, int64_t first,
                                                       int64_t last) {
-        table.binary_channels(kind, swapped, d.row<float>(context, first), x.row<float>(context, first), b.data(),
-                              (last - first) * context.n, d.get().channels, d.get().ld);
+        table.binary_channels(kind, swapped, d.row<float>(context, first), x.row<float>(context, first),
+                              b.data(), (last - first) * context.n, d.get().channels, d.get().ld);
       });
 }
 

@@ -8,8 +8,8 @@
 
 namespace xdn {
 
-/// Where a tile's input comes from: bytes NHWC, x[c] = byte[source_channel[c]] * scale[c] + shift[c], or, without
-/// pixels, floats NCHW. Written as dst's elements: bf16 rounded, u8 quantized by `quant`.
+/// Where a tile's input comes from: bytes NHWC, x[c] = byte[source_channel[c]] * scale[c] + shift[c], or,
+/// without pixels, floats NCHW. Written as dst's elements: bf16 rounded, u8 quantized by `quant`.
 struct IngestSpec {
   BufferId dst = -1;
   const PixelMap* pixels = nullptr;  ///< read while planning only
@@ -23,20 +23,22 @@ std::unique_ptr<Step> make_ingest_step(const Plan& plan, const IngestSpec& spec)
 /// Same elements on both sides. Null where a window holds padding only.
 std::unique_ptr<Step> make_max_pool_step(const Plan& plan, BufferId src, BufferId dst, const PoolAttrs& attrs,
                                          const kernels::KernelTable& table);
-/// How u8 averages become dst's numbers: dst = (mean of (q - src.zero)) * src.scale / dst.scale + dst.zero. Floats on
-/// both sides have no scales.
+/// How u8 averages become dst's numbers: dst = (mean of (q - src.zero)) * src.scale / dst.scale + dst.zero.
+/// Floats on both sides have no scales.
 struct AverageScales {
   QuantScale src, dst;
 };
-std::unique_ptr<Step> make_average_pool_step(const Plan& plan, BufferId src, BufferId dst, const PoolAttrs& attrs,
-                                             const AverageScales& scales, const kernels::KernelTable& table);
+std::unique_ptr<Step> make_average_pool_step(const Plan& plan, BufferId src, BufferId dst,
+                                             const PoolAttrs& attrs, const AverageScales& scales,
+                                             const kernels::KernelTable& table);
 /// GlobalAveragePool, or ReduceMean over h and w.
-std::unique_ptr<Step> make_global_average(const Plan& plan, BufferId src, BufferId dst, const AverageScales& scales,
-                                          const kernels::KernelTable& table);
+std::unique_ptr<Step> make_global_average(const Plan& plan, BufferId src, BufferId dst,
+                                          const AverageScales& scales, const kernels::KernelTable& table);
 std::unique_ptr<Step> make_unary_step(const Plan& plan, BufferId src, BufferId dst, kernels::UnaryKind kind,
                                       float a, float b, const kernels::KernelTable& table);
 /// u8 to u8 by a table of 256.
-std::unique_ptr<Step> make_lookup_step(const Plan& plan, BufferId src, BufferId dst, std::vector<uint8_t> levels);
+std::unique_ptr<Step> make_lookup_step(const Plan& plan, BufferId src, BufferId dst,
+                                       std::vector<uint8_t> levels);
 /// Between f32 and bf16 or u8; `quant` is the u8 side's.
 std::unique_ptr<Step> make_convert_step(const Plan& plan, BufferId src, BufferId dst, QuantScale quant,
                                         const kernels::KernelTable& table);
@@ -53,12 +55,13 @@ std::unique_ptr<Step> make_add_u8_step(const Plan& plan, BufferId a, BufferId b,
 std::unique_ptr<Step> make_binary_channels_step(const Plan& plan, BufferId a, std::vector<float> b,
                                                 bool swapped, BufferId dst, kernels::BinaryKind kind,
                                                 const kernels::KernelTable& table);
+/// One filter per channel; threads (parts) share the runs.
 std::unique_ptr<Step> make_depthwise_step(const Plan& plan, const DenseSpec& spec,
-                                          const kernels::KernelTable& table);
+                                          const kernels::KernelTable& table, int parts);
 
 /// Copies a box: dst(y, x, c) = src(y * step_h + from_h, x * step_w + from_w, c + from_c) where that lies
-/// inside the box of `extent` and c >= into_c; elsewhere dst keeps `fill` if has_fill (f32 only). Concat, Slice and
-/// zero Pad are this. Same elements on both sides.
+/// inside the box of `extent` and c >= into_c; elsewhere dst keeps `fill` if has_fill (f32 only). Concat,
+/// Slice and zero Pad are this. Same elements on both sides.
 struct CopyBox {
   BufferId src = -1, dst = -1;
   int64_t from_h = 0, from_w = 0, from_c = 0;  ///< first source element

@@ -23,19 +23,23 @@ template <class F>
 }
 #define XDN_WITH_ELEM(e) [&](auto e) __attribute__((always_inline))
 
-/// Maxima of bytes: the compiler's own vectors do.
 inline void maximum_u8(uint8_t* dst, const void* const* src, int64_t n_src, int64_t length) {
-  constexpr int64_t kChunk = 256;
-  uint8_t best[kChunk];
-  for (int64_t first = 0; first < length; first += kChunk) {
-    const int64_t count = length - first < kChunk ? length - first : kChunk;
-    const uint8_t* row = static_cast<const uint8_t*>(src[0]) + first;
-    for (int64_t i = 0; i < count; ++i) best[i] = row[i];
+  constexpr int64_t kBytes = sizeof(Vec::Bits);
+  int64_t i = 0;
+  for (; i + kBytes <= length; i += kBytes) {
+    Vec::Bits best = Vec::load_bits(static_cast<const uint8_t*>(src[0]) + i);
     for (int64_t s = 1; s < n_src; ++s) {
-      row = static_cast<const uint8_t*>(src[s]) + first;
-      for (int64_t i = 0; i < count; ++i) best[i] = row[i] > best[i] ? row[i] : best[i];
+      best = Vec::max_u8(best, Vec::load_bits(static_cast<const uint8_t*>(src[s]) + i));
     }
-    for (int64_t i = 0; i < count; ++i) dst[first + i] = best[i];
+    Vec::store_bits(dst + i, best);
+  }
+  for (; i < length; ++i) {
+    uint8_t best = static_cast<const uint8_t*>(src[0])[i];
+    for (int64_t s = 1; s < n_src; ++s) {
+      const uint8_t x = static_cast<const uint8_t*>(src[s])[i];
+      best = x > best ? x : best;
+    }
+    dst[i] = best;
   }
 }
 
@@ -179,35 +183,76 @@ inline void unary(UnaryKind kind, float a, float b, float* dst, const float* src
   }
 }
 
+/// One vector of channels down all rows: its weights stay in registers where there are at most kMostHeld taps.
+inline constexpr int kMostHeld = 9;
+
+template <Elem E, int Held>
+[[gnu::always_inline]] inline void depthwise_column(const GemmArgs& g, const void* const* src,
+                                                    const float* const* weights, int64_t n_taps,
+                                                    const float* start_sums, int64_t rows, int64_t ld_src,
+                                                    int64_t i, int64_t count) {
+  Vec::Type held[Held > 0 ? Held : 1];
+  const char* x[Held > 0 ? Held : 1];
+  unroll<Held>(XDN_UNROLLED(t) {
+    held[t.value] = load_row(Elem::kF32, weights[t.value], i, count);
+    x[t.value] = static_cast<const char*>(src[t.value]) + i * elem_bytes(E);
+  });
+  const float* from = E == Elem::kU8 ? start_sums : g.bias;
+  const Vec::Type start = from == nullptr ? Vec::zero() : load_row(Elem::kF32, from, i, count);
+  const Vec::Type scale = E == Elem::kU8 ? load_row(Elem::kF32, g.scale, i, count) : Vec::zero();
+  const Vec::Type bias = E == Elem::kU8 ? load_row(Elem::kF32, g.bias, i, count) : Vec::zero();
+  char* c = static_cast<char*>(g.c);
+  const char* residual = static_cast<const char*>(g.residual);
+  for (int64_t r = 0; r < rows; ++r, c += g.ldc, residual += g.ldr) {
+    Vec::Type sum = start;
+    if constexpr (Held > 0) {
+      unroll<Held>(XDN_UNROLLED(t) {
+        sum = Vec::fma(load_row(E, x[t.value] + r * ld_src, 0, count), held[t.value], sum);
+      });
+    } else {
+      for (int64_t t = 0; t < n_taps; ++t) {
+        const Vec::Type value = load_row(E, static_cast<const char*>(src[t]) + r * ld_src, i, count);
+        sum = Vec::fma(value, load_row(Elem::kF32, weights[t], i, count), sum);
+      }
+    }
+    if constexpr (E == Elem::kU8) sum = Vec::fma(sum, scale, bias);
+    if (g.has_middle) sum = pass_middle(g, sum);
+    if (g.residual != nullptr) {
+      sum = Vec::fma(load_row(g.residual_elem, residual, i, count), Vec::set(g.residual_scale), sum);
+    }
+    sum = activate(g, sum);
+    if (g.c_elem == Elem::kU8) {
+      if constexpr (E != Elem::kU8) sum = Vec::fma(sum, Vec::set(g.c_scale), Vec::set(g.c_shift));
+      sum = clamp(sum, 0, 255);
+    }
+    store_row(g.c_elem, c, i, count, sum);
+  }
+}
+
+/// Taps of a 3x3 window: inside (9), at an edge (6), in a corner (4); any other number goes unheld.
+template <Elem E>
+inline void depthwise_rows(const GemmArgs& g, const void* const* src, const float* const* weights, int64_t n_taps,
+                           const float* start_sums, int64_t rows, int64_t ld_src) {
+  const auto columns = [&](auto held) __attribute__((always_inline)) {
+    for_vectors(g.store_columns, XDN_UNROLLED(i, auto count) {
+      depthwise_column<E, held.value>(g, src, weights, n_taps, start_sums, rows, ld_src, i, count);
+    });
+  };
+  if (n_taps == kMostHeld) {
+    columns(Index<kMostHeld>{});
+  } else if (n_taps == 6) {
+    columns(Index<6>{});
+  } else if (n_taps == 4) {
+    columns(Index<4>{});
+  } else {
+    columns(Index<0>{});
+  }
+}
+
 inline void depthwise(Elem elem, const GemmArgs& g, const void* const* src, const float* const* weights,
                       int64_t n_taps, const float* start_sums, int64_t rows, int64_t ld_src) {
   with_elem(elem, XDN_WITH_ELEM(e) {
-    constexpr auto kE = static_cast<Elem>(e.value);
-    for (int64_t r = 0; r < rows; ++r) {
-      char* c = static_cast<char*>(g.c) + r * g.ldc;
-      const char* residual = static_cast<const char*>(g.residual) + r * g.ldr;
-      for_vectors(g.store_columns, XDN_UNROLLED(i, auto count) {
-        const float* start = kE == Elem::kU8 ? start_sums : g.bias;
-        Vec::Type sum = start == nullptr ? Vec::zero() : load_row(Elem::kF32, start, i, count);
-        for (int64_t t = 0; t < n_taps; ++t) {
-          const Vec::Type x = load_row(kE, static_cast<const char*>(src[t]) + r * ld_src, i, count);
-          sum = Vec::fma(x, load_row(Elem::kF32, weights[t], i, count), sum);
-        }
-        if constexpr (kE == Elem::kU8) {
-          sum = Vec::fma(sum, load_row(Elem::kF32, g.scale, i, count), load_row(Elem::kF32, g.bias, i, count));
-        }
-        if (g.has_middle) sum = pass_middle(g, sum);
-        if (g.residual != nullptr) {
-          sum = Vec::fma(load_row(g.residual_elem, residual, i, count), Vec::set(g.residual_scale), sum);
-        }
-        sum = activate(g, sum);
-        if (g.c_elem == Elem::kU8) {
-          if constexpr (kE != Elem::kU8) sum = Vec::fma(sum, Vec::set(g.c_scale), Vec::set(g.c_shift));
-          sum = clamp(sum, 0, 255);
-        }
-        store_row(g.c_elem, c, i, count, sum);
-      });
-    }
+    depthwise_rows<static_cast<Elem>(e.value)>(g, src, weights, n_taps, start_sums, rows, ld_src);
   });
 }
 

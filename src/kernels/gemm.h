@@ -12,8 +12,8 @@ inline constexpr int kAriths = 3;
 enum class Elem : uint8_t { kF32, kBf16, kU8 };
 constexpr int64_t elem_bytes(Elem elem) { return elem == Elem::kF32 ? 4 : elem == Elem::kBf16 ? 2 : 1; }
 
-/// One member of a batch-reduce GEMM's list: rows of k words, lda bytes apart, times a packed panel of k x columns
-/// words. A word is 4 bytes along k: one f32, two bf16 or four u8 (s8 in the panel).
+/// One member of a batch-reduce GEMM's list: rows of k words, lda bytes apart, times a packed panel of k x
+/// columns words. A word is 4 bytes along k: one f32, two bf16 or four u8 (s8 in the panel).
 struct GemmPair {
   const void* a;
   const void* b;
@@ -50,6 +50,8 @@ struct GemmArgs {
   Elem c_elem, residual_elem;
   GemmAct act;
   bool has_middle;
+  bool in_range;  ///< a u8 store's v lies within +-2^31 whatever the rows hold, so that packing alone
+                  ///< saturates it
 };
 
 /// A kernel for exactly `rows` rows and `columns` columns.

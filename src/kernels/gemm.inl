@@ -2,7 +2,8 @@
 //
 // Vec: kLanes; Type (floats): zero, set, load, load_some, add, mul, max, min, fma(a, b, c) = a*b+c, round,
 // blend_negative(v, w): w where v < 0, store, store_some; rows of other elements as floats: load_bf16, load_u8 and
-// their _some, store_bf16, store_u8 (of values within 0 ... 255) and their _some.
+// their _some, store_bf16, store_u8 (of values within 0 ... 255) and their _some;
+// store_packed<n>(p, v): n vectors as u8, saturated if within +-2^31.
 //
 // An arithmetic: Acc, Panel, Row; panel(p), row(p), dot(row, panel, acc); start(args, v) and finish(args, acc, v);
 // kSplit: panels and rows take two registers. XDN_VECTOR_REGISTER: inline assembly's constraint.
@@ -137,26 +138,39 @@ inline bool usual(const GemmArgs& g) {
   }
 }
 
-template <class A, int Rows, int Vectors, bool Residual, bool Middle>
+/// A clip and the store's saturation in one. Where there is no clip and the numbers are in range, packing saturates.
+template <class A, int Rows, int Vectors, bool Residual, bool Middle, bool Clamp>
 [[gnu::always_inline]] inline void finish_integers(const GemmArgs& g, typename A::Acc (&sum)[Rows][Vectors],
                                                    int64_t row0) {
   constexpr int kLanes = Vec::kLanes;
-  // A clip and the store's saturation are one pair of bounds.
   const auto saturate = [](float x) { return x < 0 ? 0 : x > 255 ? 255 : x; };
   const bool clip = g.act == GemmAct::kClip;
   const float lo = clip ? saturate(g.lo) : 0, hi = clip ? saturate(g.hi) : 255;
   unroll<Rows>(XDN_UNROLLED(r) {
     uint8_t* c = static_cast<uint8_t*>(g.c) + (row0 + r.value) * g.ldc;
     const uint8_t* residual = static_cast<const uint8_t*>(g.residual) + (row0 + r.value) * g.ldr;
+    Vec::Type value[Vectors];
     unroll<Vectors>(XDN_UNROLLED(v) {
-      Vec::Type value = A::finish(g, sum[r.value][v.value], v.value);
-      if constexpr (Middle) value = pass_middle(g, value);
+      value[v.value] = A::finish(g, sum[r.value][v.value], v.value);
+      if constexpr (Middle) value[v.value] = pass_middle(g, value[v.value]);
       if constexpr (Residual) {
-        value = Vec::fma(Vec::load_u8(residual + v.value * kLanes), Vec::set(g.residual_scale), value);
+        value[v.value] =
+            Vec::fma(Vec::load_u8(residual + v.value * kLanes), Vec::set(g.residual_scale), value[v.value]);
       }
-      Vec::store_u8(c + v.value * kLanes, clamp(value, lo, hi));
+      if constexpr (Clamp) value[v.value] = clamp(value[v.value], lo, hi);
     });
+    Vec::template store_packed<Vectors>(c, value);
   });
+}
+
+template <class A, int Rows, int Vectors, bool Residual, bool Middle>
+[[gnu::always_inline]] inline void finish_integers(const GemmArgs& g, typename A::Acc (&sum)[Rows][Vectors],
+                                                   int64_t row0) {
+  if (g.in_range && (g.act == GemmAct::kNone || (g.lo <= 0 && g.hi >= 255) || (g.act == GemmAct::kRelu))) {
+    finish_integers<A, Rows, Vectors, Residual, Middle, false>(g, sum, row0);
+  } else {
+    finish_integers<A, Rows, Vectors, Residual, Middle, true>(g, sum, row0);
+  }
 }
 
 template <class A, int Rows, int Vectors>
@@ -232,6 +246,16 @@ void gemm(const GemmArgs& g, int64_t row0) {
   }
 }
 
+/// The compiler forgets what it knows of v, a panel or a row.
+template <class A, class T>
+[[gnu::always_inline]] inline void obscure(T& v) {
+  if constexpr (A::kSplit) {
+    asm volatile("" : "+" XDN_VECTOR_REGISTER(v.even), "+" XDN_VECTOR_REGISTER(v.odd));
+  } else {
+    asm volatile("" : "+" XDN_VECTOR_REGISTER(v));
+  }
+}
+
 /// Seconds are the caller's: `rounds` rounds of 24 (avx2: 12) independent sums in registers, 10 dots each. Returns
 /// the multiply-accumulates done.
 template <class A>
@@ -246,10 +270,13 @@ int64_t peak(int64_t rounds) {
   alignas(64) float bias[16] = {};
   args.bias = bias;
   unroll<kSums>(XDN_UNROLLED(i) { sum[i.value] = A::start(args, 0); });
+  obscure<A>(panel);
   for (int64_t round = 0; round < rounds; ++round) {
     unroll<10>(XDN_UNROLLED(j) {
       (void)j;
       unroll<kSums>(XDN_UNROLLED(i) {
+        // A product apart from its sum would otherwise be done once, before the loop.
+        obscure<A>(row);
         sum[i.value] = A::dot(row, panel, sum[i.value]);
         asm volatile("" : "+" XDN_VECTOR_REGISTER(sum[i.value]));
       });

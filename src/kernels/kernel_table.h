@@ -30,8 +30,8 @@ struct QuantScale {
   bool operator==(const QuantScale&) const = default;
 };
 
-/// Everything one instruction set offers. Lengths are in elements; strides in bytes where they say so. Rows of f32
-/// and bf16 compute in f32.
+/// Everything one instruction set offers. Lengths are in elements; strides in bytes where they say so. Rows
+/// of f32 and bf16 compute in f32.
 struct KernelTable {
   const char* bundle;
   int lanes;  ///< words per vector, the same for every arithmetic
@@ -44,8 +44,8 @@ struct KernelTable {
   void (*average)(Elem src_elem, Elem dst_elem, void* dst, const void* const* src, int64_t n_src, float scale,
                   float shift, int64_t length);
   /// The same over n_src rows `stride` bytes apart.
-  void (*average_strided)(Elem src_elem, Elem dst_elem, void* dst, const void* src, int64_t stride, int64_t n_src,
-                          float scale, float shift, int64_t length);
+  void (*average_strided)(Elem src_elem, Elem dst_elem, void* dst, const void* src, int64_t stride,
+                          int64_t n_src, float scale, float shift, int64_t length);
   /// dst[i] = a[i] op b[i]; f32 or bf16, all three alike.
   void (*binary)(Elem elem, BinaryKind kind, void* dst, const void* a, const void* b, int64_t length);
   /// dst[r][c] = a[r][c] op b[c], or b[c] op a[r][c] when swapped; rows ld elements apart in both; f32.
@@ -53,8 +53,8 @@ struct KernelTable {
                           int64_t rows, int64_t channels, int64_t ld);
   /// dst[i] = f(src[i]); clip to [a, b], slope a, hard sigmoid a * x + b.
   void (*unary)(UnaryKind kind, float a, float b, float* dst, const float* src, int64_t length);
-  /// The epilogue of `args` (i8's for u8 rows) over sums of src[t][r][c] * weights[t][c], c < store_columns. Rows
-  /// of src are ld_src bytes apart. i8 takes no `start`: `start_sums` stands for it; |sums| < 2^24.
+  /// The epilogue of `args` (i8's for u8 rows) over sums of src[t][r][c] * weights[t][c], c < store_columns.
+  /// Rows of src are ld_src bytes apart. i8 takes no `start`: `start_sums` stands for it; |sums| < 2^24.
   void (*depthwise)(Elem elem, const GemmArgs& args, const void* const* src, const float* const* weights,
                     int64_t n_taps, const float* start_sums, int64_t rows, int64_t ld_src);
   /// dst[i] = round(min(max(fma(a[i], scale_a, fma(b[i], scale_b, shift)), lo), hi)), within 0 ... 255.
@@ -64,8 +64,8 @@ struct KernelTable {
   void (*convert)(Elem dst_elem, void* dst, Elem src_elem, const void* src, QuantScale quant, int64_t length);
 };
 
-/// The kernels of that name ("ref", "avx2", "avx512", and "avx512vnni" and "avx512bf16", which add to avx512's what
-/// the name says and the processor has), or null where this build or this processor lacks them.
+/// The kernels of that name ("ref", "avx2", "avx512", and "avx512vnni" and "avx512bf16", which add to
+/// avx512's what the name says and the processor has), or null where this build or this processor lacks them.
 const KernelTable* find_kernels(const char* name);
 
 namespace ref {

@@ -1,95 +1,84 @@
-#include <gtest/gtest.h>
+#include <algorithm>
 
-#include <cmath>
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "kernels/kernel_table.h"
-#include "support/guarded.h"
+#include "kernels/elementwise_fixture.h"
 
 namespace xdn::kernels {
 namespace {
 
-using testing::GuardedFloats;
-using testing::Uniform;
+using namespace xdn::testing;
 
-/// Lengths around every vector width and its multiples.
-const int64_t kLengths[] = {1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100};
+class Elementwise : public EveryBundle {};
 
-class Elementwise : public ::testing::TestWithParam<const char*> {
- protected:
-  void SetUp() override {
-    table_ = find_kernels(GetParam());
-    if (table_ == nullptr) GTEST_SKIP() << "skipped: this processor lacks " << GetParam();
+struct Sources {
+  Sources(Elem elem, int64_t length, int64_t count) {
+    for (int64_t s = 0; s < count; ++s) {
+      rows.push_back(random_row(elem, length, static_cast<uint64_t>(s + 1)));
+      pointers.push_back(rows.back()->data());
+    }
   }
-  static std::unique_ptr<GuardedFloats> random(int64_t count, uint64_t seed) {
-    auto out = std::make_unique<GuardedFloats>(static_cast<size_t>(count));
-    Uniform uniform(seed);
-    for (size_t i = 0; i < out->size(); ++i) (*out)[i] = uniform() * 4;
-    return out;
-  }
-  const KernelTable* table_ = nullptr;
-  const KernelTable& twin_ = *find_kernels("ref");
+  int64_t count() const { return static_cast<int64_t>(rows.size()); }
+  std::vector<Row> rows;
+  std::vector<const void*> pointers;
 };
 
-TEST_P(Elementwise, MaximumAndAverage) {
-  for (const int64_t length : kLengths) {
-    for (const size_t sources : {1u, 2u, 9u}) {
-      std::vector<std::unique_ptr<GuardedFloats>> src;
-      std::vector<const float*> pointers;
-      for (size_t s = 0; s < sources; ++s) {
-        src.push_back(random(length, s + 1));
-        pointers.push_back(src.back()->data());
+TEST_P(Elementwise, Maximum) {
+  for (const Elem elem : kElems) {
+    for (const int64_t length : kLengths) {
+      for (const int64_t count : {1, 2, 9}) {
+        const Sources src(elem, length, count);
+        const Row got = make_row(elem, length);
+        table_->maximum(elem, got->data(), src.pointers.data(), count, length);
+        const auto want = [&](int64_t i) {
+          float best = load_elem(elem, src.pointers[0], i);
+          for (const void* p : src.pointers) best = std::fmax(best, load_elem(elem, p, i));
+          return best;
+        };
+        ASSERT_EQ(first_difference(elem, *got, want), -1) << name(elem) << ", length " << length;
       }
-      GuardedFloats got(static_cast<size_t>(length)), want(static_cast<size_t>(length));
-      const auto n = static_cast<int64_t>(sources);
-      table_->maximum(got.data(), pointers.data(), n, length);
-      for (size_t i = 0; i < got.size(); ++i) {
-        float best = (*src[0])[i];
-        for (auto& s : src) best = std::fmax(best, (*s)[i]);
-        ASSERT_EQ(got[i], best);
-      }
-      table_->average(got.data(), pointers.data(), n, 1.0f / 9, length);
-      twin_.average(want.data(), pointers.data(), n, 1.0f / 9, length);
-      for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], want[i]);
     }
   }
 }
 
-TEST_P(Elementwise, BinaryOfEqualShapesAndOfChannels) {
-  for (const int64_t length : kLengths) {
-    auto a = random(length, 1), b = random(length, 2);
-    GuardedFloats got(static_cast<size_t>(length));
-    for (const BinaryKind kind :
-         {BinaryKind::kAdd, BinaryKind::kSub, BinaryKind::kMul, BinaryKind::kDiv, BinaryKind::kMax}) {
-      const auto want = [&](float x, float y) {
-        switch (kind) {
-          case BinaryKind::kAdd:
-            return x + y;
-          case BinaryKind::kSub:
-            return x - y;
-          case BinaryKind::kMul:
-            return x * y;
-          case BinaryKind::kDiv:
-            return x / y;
-          case BinaryKind::kMax:
-            break;
-        }
-        return std::fmax(x, y);
-      };
-      table_->binary(kind, got.data(), a->data(), b->data(), length);
-      for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], want((*a)[i], (*b)[i]));
-      for (const bool swapped : {false, true}) {
-        constexpr int64_t kRows = 3;
-        const int64_t ld = length + 2;
-        auto rows = random((kRows - 1) * ld + length, 3);
-        GuardedFloats out(rows->size());
-        table_->binary_channels(kind, swapped, out.data(), rows->data(), b->data(), kRows, length, ld);
-        for (int64_t r = 0; r < kRows; ++r) {
-          for (int64_t c = 0; c < length; ++c) {
-            const float x = (*rows)[static_cast<size_t>(r * ld + c)], y = (*b)[static_cast<size_t>(c)];
-            ASSERT_EQ(out[static_cast<size_t>(r * ld + c)], swapped ? want(y, x) : want(x, y));
+/// scale * sum + shift: fused for sums of bytes, which are exact; else two roundings.
+float averaged(Elem elem, float sum, float scale, float shift) {
+  if (elem == Elem::kU8) return std::fma(sum, scale, shift);
+  const float product = sum * scale;
+  return product + shift;
+}
+
+TEST_P(Elementwise, AverageOfEveryPairOfElements) {
+  struct Factors {
+    float scale, shift;
+  };
+  // The third has ties between bytes, the fourth saturates at both ends.
+  for (const Factors f : {Factors{1.0f / 9, 0}, {0.37f, 5.25f}, {0.5f, 0}, {60, -7000}}) {
+    for (const Elem src_elem : kElems) {
+      for (const Elem dst_elem : kElems) {
+        for (const int64_t length : kLengths) {
+          for (const int64_t count : {1, 2, 9}) {
+            const Sources src(src_elem, length, count);
+            const Row got = make_row(dst_elem, length);
+            const auto want = [&](int64_t i) {
+              float sum = load_elem(src_elem, src.pointers[0], i);
+              for (size_t s = 1; s < src.pointers.size(); ++s) sum += load_elem(src_elem, src.pointers[s], i);
+              return averaged(src_elem, sum, f.scale, f.shift);
+            };
+            table_->average(src_elem, dst_elem, got->data(), src.pointers.data(), count, f.scale, f.shift,
+                            length);
+            ASSERT_EQ(first_difference(dst_elem, *got, want), -1)
+                << name(src_elem) << " to " << name(dst_elem) << ", length " << length;
+
+            const int64_t stride = (length + 3) * elem_bytes(src_elem);
+            const Row rows = make_row(src_elem, (count - 1) * (length + 3) + length);
+            for (int64_t s = 0; s < count; ++s) {
+              std::copy(src.rows[static_cast<size_t>(s)]->begin(), src.rows[static_cast<size_t>(s)]->end(),
+                        rows->begin() + s * stride);
+            }
+            std::fill(got->begin(), got->end(), uint8_t{0});
+            table_->average_strided(src_elem, dst_elem, got->data(), rows->data(), stride, count, f.scale,
+                                    f.shift, length);
+            ASSERT_EQ(first_difference(dst_elem, *got, want), -1)
+                << "strided " << name(src_elem) << " to " << name(dst_elem) << ", length " << length;
           }
         }
       }
@@ -97,14 +86,89 @@ TEST_P(Elementwise, BinaryOfEqualShapesAndOfChannels) {
   }
 }
 
+TEST_P(Elementwise, LongSumsOfBytesAreExact) {
+  constexpr int64_t kRows = 65535;
+  const Row src = make_row(Elem::kU8, 33), got = make_row(Elem::kF32, 33);
+  for (int64_t i = 0; i < 33; ++i) (*src)[static_cast<size_t>(i)] = static_cast<uint8_t>(255 - i);
+  table_->average_strided(Elem::kU8, Elem::kF32, got->data(), src->data(), 0, kRows, 1, 0, 33);
+  const auto want = [](int64_t i) { return static_cast<float>(kRows * (255 - i)); };
+  EXPECT_EQ(first_difference(Elem::kF32, *got, want), -1);
+}
+
+float combined(BinaryKind kind, float x, float y) {
+  switch (kind) {
+    case BinaryKind::kAdd:
+      return x + y;
+    case BinaryKind::kSub:
+      return x - y;
+    case BinaryKind::kMul:
+      return x * y;
+    case BinaryKind::kDiv:
+      return x / y;
+    case BinaryKind::kMax:
+      break;
+  }
+  return std::fmax(x, y);
+}
+constexpr BinaryKind kBinaryKinds[] = {BinaryKind::kAdd, BinaryKind::kSub, BinaryKind::kMul, BinaryKind::kDiv,
+                                       BinaryKind::kMax};
+
+/// Random floats that are not 0, for quotients.
+Row divisors(Elem elem, int64_t count, uint64_t seed) {
+  Row row = random_row(elem, count, seed);
+  for (int64_t i = 0; i < count; ++i) {
+    if (load_elem(elem, row->data(), i) == 0) store_elem(elem, row->data(), i, 0.5f);
+  }
+  return row;
+}
+
+TEST_P(Elementwise, Binary) {
+  for (const Elem elem : {Elem::kF32, Elem::kBf16}) {
+    for (const int64_t length : kLengths) {
+      const Row a = random_row(elem, length, 1), b = divisors(elem, length, 2), got = make_row(elem, length);
+      for (const BinaryKind kind : kBinaryKinds) {
+        table_->binary(elem, kind, got->data(), a->data(), b->data(), length);
+        const auto want = [&](int64_t i) {
+          return combined(kind, load_elem(elem, a->data(), i), load_elem(elem, b->data(), i));
+        };
+        ASSERT_EQ(first_difference(elem, *got, want), -1) << name(elem) << ", length " << length;
+      }
+    }
+  }
+}
+
+TEST_P(Elementwise, BinaryOfChannels) {
+  constexpr int64_t kRows = 3;
+  for (const int64_t length : kLengths) {
+    const int64_t ld = length + 2;
+    const Row a = divisors(Elem::kF32, (kRows - 1) * ld + length, 3), b = divisors(Elem::kF32, length, 2);
+    const auto* x = reinterpret_cast<const float*>(a->data());
+    const auto* y = reinterpret_cast<const float*>(b->data());
+    for (const BinaryKind kind : kBinaryKinds) {
+      for (const bool swapped : {false, true}) {
+        const Row out = make_row(Elem::kF32, (kRows - 1) * ld + length);
+        table_->binary_channels(kind, swapped, reinterpret_cast<float*>(out->data()), x, y, kRows, length,
+                                ld);
+        const auto want = [&](int64_t i) {
+          const int64_t c = i % ld;
+          if (c >= length) return 0.0f;
+          return swapped ? combined(kind, y[c], x[i]) : combined(kind, x[i], y[c]);
+        };
+        ASSERT_EQ(first_difference(Elem::kF32, *out, want), -1) << "length " << length;
+      }
+    }
+  }
+}
+
 TEST_P(Elementwise, UnaryIsWithinTwoUlpOfDouble) {
   for (const int64_t length : kLengths) {
-    auto src = random(length, 5);
+    const Row row = random_row(Elem::kF32, length, 5);
+    const auto* src = reinterpret_cast<const float*>(row->data());
     GuardedFloats got(static_cast<size_t>(length));
     const auto check = [&](UnaryKind kind, float a, float b, auto f) {
-      table_->unary(kind, a, b, got.data(), src->data(), length);
+      table_->unary(kind, a, b, got.data(), src, length);
       for (size_t i = 0; i < got.size(); ++i) {
-        const double want = f(static_cast<double>((*src)[i]));
+        const double want = f(static_cast<double>(src[i]));
         ASSERT_NEAR(static_cast<double>(got[i]), want, 3e-7 * std::max(1.0, std::fabs(want)));
       }
     };
@@ -119,46 +183,7 @@ TEST_P(Elementwise, UnaryIsWithinTwoUlpOfDouble) {
   }
 }
 
-TEST_P(Elementwise, DepthwiseEqualsTwin) {
-  for (const int64_t channels : kLengths) {
-    constexpr int64_t kRows = 3, kTaps = 4;
-    const int64_t ld_src = channels + 1, ld_dst = channels + 2;
-    std::vector<std::unique_ptr<GuardedFloats>> src, weights;
-    std::vector<const float*> s, w;
-    for (uint64_t t = 0; t < kTaps; ++t) {
-      src.push_back(random((kRows - 1) * ld_src + channels, t));
-      weights.push_back(random(channels, 50 + t));
-      s.push_back(src.back()->data());
-      w.push_back(weights.back()->data());
-    }
-    auto bias = random(channels, 99);
-    auto residual = random((kRows - 1) * ld_dst + channels, 98);
-    for (const GemmAct act : {GemmAct::kNone, GemmAct::kRelu, GemmAct::kLeakyRelu, GemmAct::kClip}) {
-      for (const float* res :
-           {static_cast<const float*>(nullptr), static_cast<const float*>(residual->data())}) {
-        GuardedFloats got(residual->size()), want(residual->size());
-        table_->depthwise(got.data(), s.data(), w.data(), kTaps, bias->data(), res, act, -0.5f, 0.75f, kRows,
-                          channels, ld_src, ld_dst);
-        twin_.depthwise(want.data(), s.data(), w.data(), kTaps, bias->data(), res, act, -0.5f, 0.75f, kRows,
-                        channels, ld_src, ld_dst);
-        for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], want[i]) << "channels " << channels;
-      }
-    }
-  }
-}
-
-TEST_P(Elementwise, BytesToFloats) {
-  for (const int64_t length : kLengths) {
-    std::vector<uint8_t> src(static_cast<size_t>(length));
-    for (size_t i = 0; i < src.size(); ++i) src[i] = static_cast<uint8_t>(i * 37);
-    GuardedFloats got(static_cast<size_t>(length));
-    table_->u8_to_f32(got.data(), src.data(), length);
-    for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], static_cast<float>(src[i]));
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(EveryBundle, Elementwise, ::testing::Values("ref", "avx2", "avx512"),
-                         [](const auto& p) { return std::string(p.param); });
+XDN_INSTANTIATE_EVERY_BUNDLE(Elementwise);
 
 }  // namespace
 }  // namespace xdn::kernels

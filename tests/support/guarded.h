@@ -9,29 +9,36 @@
 
 namespace xdn::testing {
 
-/// `count` floats that end exactly where an inaccessible page begins: reading or writing one too many faults.
-class GuardedFloats {
+/// `count` elements, zero at first, that end exactly where an inaccessible page begins: reading or writing
+/// one too many faults.
+template <class T>
+class Guarded {
  public:
-  explicit GuardedFloats(size_t count) : count_(count) {
+  explicit Guarded(size_t count) : count_(count) {
     const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    body_ = (count * sizeof(float) + page - 1) / page * page;
-    mapping_ = mmap(nullptr, body_ + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapping_ == MAP_FAILED) throw std::runtime_error("mmap");
+    body_ = (count * sizeof(T) + page - 1) / page * page;
     size_ = body_ + page;
+    mapping_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping_ == MAP_FAILED) throw std::runtime_error("mmap");
     mprotect(static_cast<char*>(mapping_) + body_, page, PROT_NONE);
   }
-  ~GuardedFloats() { munmap(mapping_, size_); }
-  GuardedFloats(const GuardedFloats&) = delete;
-  GuardedFloats& operator=(const GuardedFloats&) = delete;
+  ~Guarded() { munmap(mapping_, size_); }
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
 
-  float* data() { return reinterpret_cast<float*>(static_cast<char*>(mapping_) + body_) - count_; }
+  T* data() { return reinterpret_cast<T*>(static_cast<char*>(mapping_) + body_) - count_; }
   size_t size() const { return count_; }
-  float& operator[](size_t i) { return data()[i]; }
+  size_t bytes() const { return count_ * sizeof(T); }
+  T& operator[](size_t i) { return data()[i]; }
+  T* begin() { return data(); }
+  T* end() { return data() + count_; }
 
  private:
   size_t count_, body_, size_;
   void* mapping_;
 };
+using GuardedFloats = Guarded<float>;
+using GuardedBytes = Guarded<uint8_t>;
 
 /// A small deterministic generator: uniform in [-1, 1), multiples of 2^-20.
 class Uniform {

@@ -80,6 +80,13 @@ struct Vec {
     __builtin_memcpy(p, some, static_cast<size_t>(n));
   }
 
+  template <int Vectors>
+  static void store_packed(uint8_t* p, const Type (&v)[Vectors]) {
+    for (int i = 0; i < Vectors; ++i) store_u8(p + i * kLanes, v[i]);
+  }
+
+  static Bits max_u8(Bits a, Bits b) { return _mm256_max_epu8(a, b); }
+  static void store_bits(void* p, Bits v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
   static Bits load_bits(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static Bits zero_bits() { return _mm256_setzero_si256(); }
   static Bits set_word(const char* p) {
@@ -101,14 +108,18 @@ struct Vec {
 };
 
 #include "kernels/gemm.inl"
+
 #include "kernels/gemm_widened.inl"
+
 #include "kernels/elementwise.inl"
+
 using Bf16 = WidenedBf16;
 using I8 = WidenedI8;
 
 }  // namespace
 
 #include "kernels/family.inl"
+
 #include "kernels/table.inl"
 
 }  // namespace xdn::kernels::avx2

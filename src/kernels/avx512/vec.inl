@@ -60,6 +60,32 @@ struct Vec {
   static void store_u8(uint8_t* p, Type v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_u8(v)); }
   static void store_u8_some(uint8_t* p, Type v, int64_t n) { _mm_mask_storeu_epi8(p, first(n), to_u8(v)); }
 
+  template <int Vectors>
+  static void store_packed(uint8_t* p, const Type (&v)[Vectors]) {
+    const Bits zero = _mm512_setzero_si512();
+    const Bits a = _mm512_cvtps_epi32(v[0]);
+    const Bits b = Vectors > 1 ? _mm512_cvtps_epi32(v[Vectors > 1 ? 1 : 0]) : zero;
+    const Bits c = Vectors > 2 ? _mm512_cvtps_epi32(v[Vectors > 2 ? 2 : 0]) : zero;
+    const Bits d = Vectors > 3 ? _mm512_cvtps_epi32(v[Vectors > 3 ? 3 : 0]) : zero;
+    const Bits high = Vectors > 2 ? _mm512_packs_epi32(c, d) : zero;
+    // Each 128-bit lane holds four elements of a, b, c, d in turn.
+    const Bits mixed = _mm512_packus_epi16(_mm512_packs_epi32(a, b), high);
+    const Bits order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const Bits bytes = _mm512_permutexvar_epi32(order, mixed);
+    if constexpr (Vectors == 4) {
+      _mm512_storeu_si512(p, bytes);
+    } else if constexpr (Vectors == 1) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_castsi512_si128(bytes));
+    } else {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(bytes));
+      if constexpr (Vectors == 3) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 32), _mm512_extracti32x4_epi32(bytes, 2));
+      }
+    }
+  }
+
+  static Bits max_u8(Bits a, Bits b) { return _mm512_max_epu8(a, b); }
+  static void store_bits(void* p, Bits v) { _mm512_storeu_si512(p, v); }
   static Bits load_bits(const void* p) { return _mm512_loadu_si512(p); }
   static Bits zero_bits() { return _mm512_setzero_si512(); }
   static Bits set_word(const char* p) {

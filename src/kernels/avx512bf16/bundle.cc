@@ -9,6 +9,7 @@ namespace xdn::kernels::avx512bf16 {
 namespace {
 
 #include "kernels/avx512/vec.inl"
+
 #include "kernels/gemm.inl"
 
 struct Bf16 {

@@ -9,7 +9,9 @@ namespace xdn::kernels::avx512vnni {
 namespace {
 
 #include "kernels/avx512/vec.inl"
+
 #include "kernels/gemm.inl"
+
 #include "kernels/gemm_widened.inl"
 
 struct I8 : IntegerSums {

@@ -88,7 +88,8 @@ void finish(const GemmArgs& g, bool integers, int64_t row, int64_t j, float v) {
     v = std::fmaf(std::nearbyint(clamp(v, g.middle_lo, g.middle_hi)), g.middle_scale, g.middle_shift);
   }
   if (g.residual != nullptr) {
-    v = std::fmaf(load(g.residual_elem, static_cast<const char*>(g.residual) + row * g.ldr, j), g.residual_scale, v);
+    v = std::fmaf(load(g.residual_elem, static_cast<const char*>(g.residual) + row * g.ldr, j),
+                  g.residual_scale, v);
   }
   v = activate(g, v);
   if (g.c_elem == Elem::kU8 && !integers) v = std::fmaf(v, g.c_scale, g.c_shift);
@@ -119,7 +120,8 @@ int32_t integer_sum(const GemmArgs& g, int64_t row, int64_t j) {
     const auto* b = static_cast<const int8_t*>(pair.b);
     for (int64_t k = 0; k < pair.k; ++k) {
       const int8_t* word = b + (k * g.panel_columns + j) * 4;
-      for (int64_t i = 0; i < 4; ++i) sum += static_cast<int32_t>(a[k * 4 + i]) * static_cast<int32_t>(word[i]);
+      for (int64_t i = 0; i < 4; ++i)
+        sum += static_cast<int32_t>(a[k * 4 + i]) * static_cast<int32_t>(word[i]);
     }
   }
   return sum;
@@ -243,8 +245,8 @@ void unary(UnaryKind kind, float a, float b, float* dst, const float* src, int64
   }
 }
 
-void depthwise(Elem elem, const GemmArgs& g, const void* const* src, const float* const* weights, int64_t n_taps,
-               const float* start_sums, int64_t rows, int64_t ld_src) {
+void depthwise(Elem elem, const GemmArgs& g, const void* const* src, const float* const* weights,
+               int64_t n_taps, const float* start_sums, int64_t rows, int64_t ld_src) {
   const bool integers = elem == Elem::kU8;
   const float* start = integers ? start_sums : g.bias;
   for (int64_t r = 0; r < rows; ++r) {
@@ -258,10 +260,11 @@ void depthwise(Elem elem, const GemmArgs& g, const void* const* src, const float
   }
 }
 
-void add_u8(uint8_t* dst, const uint8_t* a, const uint8_t* b, float scale_a, float scale_b, float shift, float lo,
-            float hi, int64_t length) {
+void add_u8(uint8_t* dst, const uint8_t* a, const uint8_t* b, float scale_a, float scale_b, float shift,
+            float lo, float hi, int64_t length) {
   for (int64_t i = 0; i < length; ++i) {
-    const float sum = std::fmaf(static_cast<float>(a[i]), scale_a, std::fmaf(static_cast<float>(b[i]), scale_b, shift));
+    const float sum =
+        std::fmaf(static_cast<float>(a[i]), scale_a, std::fmaf(static_cast<float>(b[i]), scale_b, shift));
     store(Elem::kU8, dst, i, clamp(sum, lo, hi));
   }
 }
@@ -279,6 +282,7 @@ void convert(Elem dst_elem, void* dst, Elem src_elem, const void* src, QuantScal
 }  // namespace
 
 #include "kernels/family.inl"
+
 #include "kernels/table.inl"
 
 }  // namespace xdn::kernels::ref
