@@ -61,6 +61,38 @@ Json step_json(const StepReport& step) {
   return json;
 }
 
+/// "8x48, 12x32: reads the source more often" for candidates refused for one reason, in lines of the page's
+/// width.
+std::vector<std::string> refusals(const std::string& refused) {
+  std::vector<std::pair<std::string, std::string>> reasons;  // and their candidates
+  for (size_t at = 0; at < refused.size();) {
+    const size_t end = std::min(refused.find("; ", at), refused.size());
+    const std::string part = refused.substr(at, end - at);
+    const size_t colon = std::min(part.find(": "), part.size());
+    const std::string reason = part.substr(colon), candidate = part.substr(0, colon);
+    const auto same =
+        std::find_if(reasons.begin(), reasons.end(), [&](const auto& r) { return r.first == reason; });
+    if (same == reasons.end()) {
+      reasons.emplace_back(reason, candidate);
+    } else {
+      same->second += ", " + candidate;
+    }
+    at = end + 2;
+  }
+  constexpr const char* kFirst = "     refused  ";
+  std::vector<std::string> lines;
+  for (const auto& [reason, candidates] : reasons) {
+    const std::string text = candidates + reason;
+    if (lines.empty() || lines.back().size() + 2 + text.size() > kPageWidth) {
+      lines.push_back(lines.empty() ? kFirst : std::string(std::char_traits<char>::length(kFirst), ' '));
+      lines.back() += text;
+    } else {
+      lines.back() += "; " + text;
+    }
+  }
+  return lines;
+}
+
 /// The kernel less its instruction set, which the settings tell.
 std::string without_isa(const std::string& kernel) {
   std::string text;
@@ -87,7 +119,7 @@ void print_plan(const Output& output, const Executor& executor) {
     output.print("{}\n", head_line(widths));
     for (size_t i = 0; i < steps.size(); ++i) {
       output.print("{}\n", step_line(widths, i + 1, steps[i]));
-      if (!steps[i].refused.empty()) output.print("     refused: {}\n", steps[i].refused);
+      for (const std::string& line : refusals(steps[i].refused)) output.print("{}\n", line);
     }
     StepReport total;
     for (const StepReport& step : steps) {
