@@ -360,21 +360,6 @@ TEST(Executor, RefusesWhatItCannotPlan) {
   EXPECT_THROW(Executor(one_conv(3, 4, 4, 4, {}), negative), Error);
 }
 
-TEST(Executor, SaysWhatAQuantizedModelNeeds) {
-  NetBuilder net(1);
-  const ValueId x = net.input(3, 4, 4);
-  const ValueId scale = net.graph.add_constant("scale", Tensor::scalar(0.5f));
-  const ValueId q = net.add(OpType::kQuantizeLinear, QuantizeAttrs{}, {x, scale});
-  const Graph graph = net.finish(net.add(OpType::kDequantizeLinear, QuantizeAttrs{}, {q, scale}));
-  try {
-    Executor(graph, {});
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("--isa ref"), std::string::npos);
-    EXPECT_EQ(error.layer(), "QuantizeLinear1");
-  }
-}
-
 TEST(Executor, DescribesEveryStep) {
   Executor executor(one_conv(24, 40, 5, 6, {}), {});
   const std::vector<StepReport> steps = executor.steps();
