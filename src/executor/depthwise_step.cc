@@ -6,7 +6,6 @@
 namespace xdn {
 namespace {
 
-constexpr int64_t kMostTaps = 256;
 /// Rows of one call: the weights of a vector of channels stay in registers that long, the rows' lines in L1.
 constexpr int64_t kMostImages = 12;
 

@@ -298,6 +298,8 @@ std::vector<std::vector<ValueId>> Lowering::last_uses() const {
 std::unique_ptr<Plan> Lowering::run() {
   if (graph_.outputs().empty()) throw input_error("the model has no output");
   plan_->tile = options_.tile;
+  const Value& out = graph_.value(graph_.outputs()[0]);
+  check_value(out, out.producer == kNoNode ? "output" : graph_.node(out.producer).name);
   lower_input();
   const auto uses = last_uses();
   for (size_t at = 0; at < graph_.order().size(); ++at) {

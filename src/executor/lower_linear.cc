@@ -42,6 +42,11 @@ bool Lowering::read_image(const Node& conv, ValueId value, Elem elem, std::optio
   image.height = (out[2] - 1) * w.strides[0] + (w.kernel[0] - 1) * w.dilations[0] + 1;
   image.width = (out[3] - 1) * w.strides[1] + w.kernel[1];
   image.elem = elem;
+  // A tap's last word may hold the next pixel too, and a float there may be anything: infinity times zero is
+  // NaN.
+  if (elem == Elem::kBf16 && options_.pixels == nullptr && image.channels * w.kernel[1] % 2 != 0) {
+    image.elem = elem = Elem::kF32;
+  }
   // Whole words are read at the last pixel, and images do not lie multiples of 512 bytes apart.
   constexpr int64_t kLine = 64, kAliasing = 512;
   const int64_t element = kernels::elem_bytes(elem);
@@ -99,7 +104,13 @@ std::optional<Lowering::Linear> Lowering::linear_of_conv(const Node& node) const
 
 std::unique_ptr<Step> Lowering::lower_conv(const Node& node) {
   auto linear = linear_of_conv(node);
-  return linear.has_value() ? lower_linear(node, std::move(*linear)) : nullptr;
+  if (!linear.has_value()) return nullptr;
+  const bool image = buffer(place(linear->src).buffer).image_stride > 0;
+  const int64_t effective = node_cost(graph_, node).macs_effective;
+  auto step = lower_linear(node, std::move(*linear));
+  // An image's border is multiplied like the rest, and counts like padding.
+  if (image && step != nullptr) step->macs = effective;
+  return step;
 }
 
 /// Both of one group and f32, or bf16 with whole words: then one accumulation holds both, and the sum, the
@@ -279,6 +290,10 @@ std::unique_ptr<Step> Lowering::lower_int_linear(const Node& node, Linear linear
   constexpr int64_t kMostProducts = (int64_t{1} << 30) / (255 * 128);
   if (operand.channels * operand.kernel_h * operand.kernel_w >= kMostProducts) {
     refused_ = "brgemm_i8: sums may exceed 32 bits";
+    return nullptr;
+  }
+  if (buffer(place(linear.src).buffer).image_stride == 0 && operand.kernel_h * operand.kernel_w > kMostTaps) {
+    refused_ = "brgemm_i8: too many taps";
     return nullptr;
   }
   std::string reason;
