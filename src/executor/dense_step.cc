@@ -149,6 +149,7 @@ DenseStep::DenseStep(const Plan& plan, const DenseSpec& spec, const KernelTable&
   add_starts(spec);
   for (const DenseOperand& operand : spec.operands) reads.push_back(operand.src);
   if (epilogue_.residual >= 0) reads.push_back(epilogue_.residual);
+  overwrites = epilogue_.residual;
   writes = {dst_};
   weight_bytes = weights_.size;
   describe();

@@ -258,17 +258,6 @@ void Lowering::finish() {
   plan_->output = floats_of(out);
   const Buffer& result = buffer(plan_->output);
   plan_->output_size = result.channels * result.positions();
-  for (Buffer& b : plan_->buffers) b.first_step = b.last_step = -1;
-  for (size_t i = 0; i < plan_->steps.size(); ++i) {
-    const auto touch = [&](BufferId id) {
-      Buffer& b = plan_->buffers[static_cast<size_t>(id)];
-      if (b.first_step < 0) b.first_step = static_cast<int>(i);
-      b.last_step = static_cast<int>(i);
-    };
-    std::for_each(plan_->steps[i]->reads.begin(), plan_->steps[i]->reads.end(), touch);
-    std::for_each(plan_->steps[i]->writes.begin(), plan_->steps[i]->writes.end(), touch);
-  }
-  plan_->buffers[static_cast<size_t>(plan_->output)].last_step = static_cast<int>(plan_->steps.size());
   plan_arena(*plan_);
 }
 

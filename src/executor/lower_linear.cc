@@ -134,7 +134,6 @@ bool Lowering::joins_reader(const Node& node) const {
   // The reader's own input may not be placed yet; it is no image, which only the input's only reader takes.
   const ValueId other = reader->input(0);
   const auto taps = [&](const Node& conv) { return shape(conv.input(1))[2] * shape(conv.input(1))[3]; };
-  constexpr int64_t kMostTaps = 128;
   return whole(node) && whole(*reader) && taps(node) + taps(*reader) <= kMostTaps &&
          float_elem(node) == float_elem(*reader) && plain(node.input(0)) &&
          (!placed(other) || plain(other)) && graph_.value(other).producer != kNoNode &&
@@ -207,6 +206,9 @@ std::unique_ptr<Step> Lowering::lower_float_linear(const Node& node, Linear line
   if (image && quantized(linear.src)) throw input_error(refused_ + "; only --isa ref runs it");
   // An odd channel's partner in its word may hold anything, and NaN times zero is NaN.
   Elem elem = image ? buffer(place(linear.src).buffer).elem : float_elem(node);
+  if (image && elem == Elem::kF32 && float_elem(node) == Elem::kBf16) {
+    refused_ = "brgemm_bf16: an odd number of channels in a tap of float input";
+  }
   const bool depthwise = operand.channels == 1 && spec.group == linear.oc && spec.group > 1;
   if (elem == Elem::kBf16 && !image && operand.channels % 2 != 0 && !depthwise) {
     elem = Elem::kF32;
