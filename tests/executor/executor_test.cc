@@ -228,7 +228,8 @@ TEST_P(Nets, EqualTheOracleOnEveryIsaAndBatch) {
     const std::vector<float> input = random_input(graph, n, 1);
     const std::vector<float> want = oracle(graph, input, n);
     for (const Isa isa : vector_isas()) {
-      for (const FusionLevel level : {FusionLevel::kOff, FusionLevel::kTraditional}) {
+      for (const FusionLevel level :
+           {FusionLevel::kOff, FusionLevel::kTraditional, FusionLevel::kAggressive}) {
         ExecOptions options;
         options.isa = isa;
         options.fusion = level;
@@ -249,6 +250,7 @@ TEST_P(Nets, AreEqualToTheBitForEveryTileAndThreadCount) {
     options.isa = isa;
     options.threads = 1;
     options.batch_tile = 9;
+    options.fusion = FusionLevel::kAggressive;
     const std::vector<float> first = fast(graph, options, input, n);
     for (const int tile : {1, 2, 4, 16}) {
       for (const int dp : {1, 2}) {
@@ -297,6 +299,33 @@ TEST(Pixels, AreFoldedIntoTheFirstConvolution) {
       executor.run_u8({bytes.data(), {}}, kImages, got.data());
       expect_close(got, want, isa_name(isa));
     }
+  }
+}
+
+TEST(Executor, AProjectionJoinsItsReadersAccumulation) {
+  NetBuilder net(3);
+  ValueId x = net.input(3, 16, 16);
+  x = net.conv(x, 3, 16, {3, 1, 1});
+  x = net.bottleneck(x, 16, 8, 32, 2);
+  x = net.bottleneck(x, 32, 8, 32, 1);
+  const Graph graph = net.finish(net.classifier(x, 32, 10));
+  const auto steps = [&](FusionLevel level, Precision precision) {
+    ExecOptions options;
+    options.fusion = level;
+    options.precision = precision;
+    options.isa = Isa::kAvx2;
+    return Executor(graph, options).steps();
+  };
+  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    const auto apart = steps(FusionLevel::kTraditional, precision);
+    const auto joined = steps(FusionLevel::kAggressive, precision);
+    EXPECT_EQ(joined.size() + 1, apart.size());
+    const auto macs = [](const std::vector<StepReport>& all) {
+      int64_t sum = 0;
+      for (const StepReport& step : all) sum += step.macs;
+      return sum;
+    };
+    EXPECT_EQ(macs(joined), macs(apart));
   }
 }
 
