@@ -211,6 +211,8 @@ std::unique_ptr<Step> Lowering::try_fast(const Node& node) {
     case OpType::kAveragePool:
     case OpType::kGlobalAveragePool:
       return on_map(node.input(0)) ? lower_average(node) : nullptr;
+    case OpType::kSoftmax:
+      return lower_softmax(node);
     case OpType::kSlice:
       return lower_slice(node);
     case OpType::kPad:

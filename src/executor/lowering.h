@@ -113,6 +113,8 @@ class Lowering {
 
   std::unique_ptr<Step> lower_unary(const Node& node, kernels::UnaryKind kind, float a = 0, float b = 0);
   std::unique_ptr<Step> lower_binary(const Node& node, kernels::BinaryKind kind);
+  std::unique_ptr<Step> lower_gate(const Node& node, kernels::BinaryKind kind);
+  std::unique_ptr<Step> lower_softmax(const Node& node);
   std::unique_ptr<Step> lower_max_pool(const Node& node);
   std::unique_ptr<Step> lower_average(const Node& node);
   std::unique_ptr<Step> lower_slice(const Node& node);

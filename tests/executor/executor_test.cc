@@ -192,6 +192,16 @@ const std::vector<NetCase>& cases() {
          return net.finish(
              net.add(OpType::kRelu, NoAttrs{}, {soft}));  // a Softmax at the very end would be peeled
        }},
+      {"gate_and_softmax",
+       [] {
+         NetBuilder net(8);
+         const ValueId x = net.input(6, 4, 5);
+         const ValueId gate = net.add(OpType::kGlobalAveragePool, NoAttrs{}, {x});
+         const ValueId y = net.add(OpType::kMul, NoAttrs{}, {x, gate});
+         const ValueId z = net.add(OpType::kSub, NoAttrs{}, {gate, y});
+         const ValueId soft = net.add(OpType::kSoftmax, SoftmaxAttrs{1, false}, {z});
+         return net.finish(net.add(OpType::kRelu, NoAttrs{}, {soft}));
+       }},
       {"flatten_of_a_map",
        [] {
          NetBuilder net(9);
