@@ -1,6 +1,8 @@
 // The avx2 bundle: avx2, fma, f16c.
 #include <immintrin.h>
 
+#include <utility>
+
 #include "kernels/kernel_table.h"
 
 #define XDN_BUNDLE avx2

@@ -1,6 +1,8 @@
 // The avx512 bundle: f, bw, vl, dq.
 #include <immintrin.h>
 
+#include <utility>
+
 #include "kernels/kernel_table.h"
 
 #define XDN_BUNDLE avx512

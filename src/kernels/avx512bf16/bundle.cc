@@ -1,6 +1,8 @@
 // The avx512bf16 bundle: avx512's vectors, and products of pairs of bf16 in one instruction.
 #include <immintrin.h>
 
+#include <utility>
+
 #include "kernels/kernel_table.h"
 
 #define XDN_BUNDLE avx512bf16

@@ -1,6 +1,8 @@
 // The avx512vnni bundle: avx512's vectors, and u8 by s8 products in one instruction.
 #include <immintrin.h>
 
+#include <utility>
+
 #include "kernels/kernel_table.h"
 
 #define XDN_BUNDLE avx512vnni
