@@ -28,30 +28,6 @@ struct EvalFlags {
   Output output;
 };
 
-std::unique_ptr<Dataset> open_images(const EvalFlags& flags, const ModelInput& model) {
-  if (model.channels != 3) {
-    throw input_error(fmt::format("takes images of {} channels, data sets have 3", model.channels))
-        .in_file(model_file(flags.model));
-  }
-  DatasetOptions options = dataset_options(model.preprocess);
-  options.split = subset_of(flags.subset);
-  std::unique_ptr<Dataset> dataset = open_dataset(flags.data, options);
-  if (dataset->mapped() == nullptr && is_pack(flags.data)) {
-    // Its bytes are BGR: mapped as they are, the executor swaps the channels.
-    options.bgr = true;
-    dataset = open_dataset(flags.data, options);
-  }
-  if (dataset->height() != model.preprocess.height || dataset->width() != model.preprocess.width) {
-    throw input_error(fmt::format("holds images of {}x{}, the model takes {}x{}", dataset->height(),
-                                  dataset->width(), model.preprocess.height, model.preprocess.width))
-        .in_file(flags.data);
-  }
-  if (flags.online && dataset->mapped() != nullptr) {
-    throw input_error("is decoded already, --online expects images to decode").in_file(flags.data);
-  }
-  return dataset;
-}
-
 void write_predictions(const std::string& path, std::span<const int64_t> labels,
                        const std::vector<int64_t>& predictions) {
   std::string text = "index,label,prediction\n";
@@ -67,7 +43,10 @@ int run(const EvalFlags& flags) {
   if (!flags.predictions.empty()) check_output(flags.predictions);
   ModelInput model = load_model_input(flags.model, flags.pixels);
   warn_of_raw_pixels(model);
-  const std::unique_ptr<Dataset> dataset = open_images(flags, model);
+  const std::unique_ptr<Dataset> dataset = open_images(flags.data, subset_of(flags.subset), model);
+  if (flags.online && dataset->mapped() != nullptr) {
+    throw input_error("is decoded already, --online expects images to decode").in_file(flags.data);
+  }
   double verify_seconds = 0;
   if (is_pack(flags.data) && !flags.no_verify) {
     const Stopwatch verify_watch;

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::array kIsas{Isa::kRef, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAvx512Bf16};
 constexpr std::array kPrecisions{Precision::kFp32, Precision::kBf16, Precision::kInt8};
+constexpr const char* kGroup = "Execution";
 constexpr int kMostThreads = 4096;
 constexpr int kMostTile = 4096;
 
@@ -58,19 +59,25 @@ CLI::Option* add_choice(CLI::App& app, const std::string& option, std::string& v
   return app.add_option(option, value, text)->check(check)->type_name(type);
 }
 
-void ExecFlags::add_options(CLI::App& app) {
-  const std::string group = "Execution";
-  const auto number = [&](const char* name, int& value, int most, const char* text) {
-    app.add_option(name, value, text)->check(whole_number(1, most))->type_name("N")->group(group);
-  };
+void ExecFlags::add_choices(CLI::App& app, const std::string& suffix, const std::string& text) {
   const auto choice = [&](const char* name, std::string& value, std::vector<std::string> names,
-                          const char* text) {
-    add_choice(app, name, value, std::move(names), text)->group(group);
+                          const char* what, const char* otherwise) {
+    add_choice(app, name + suffix, value, std::move(names),
+               fmt::format("{}{}", what, text.empty() ? otherwise : text))
+        ->group(kGroup);
   };
-  choice("--isa", isa, names_of(kIsas, isa_name), "Instruction set; default: the best this machine has");
-  choice("--precision", precision, names_of(kPrecisions, precision_name), "Arithmetic; default: the file's");
-  choice("--fusion", fusion, names_of(kFusions, [](const FusionName& f) { return f.name; }),
-         "Fusion at load; default: traditional");
+  choice("--isa", isa, names_of(kIsas, isa_name), "Instruction set", "; default: the best this machine has");
+  choice("--precision", precision, names_of(kPrecisions, precision_name), "Arithmetic",
+         "; default: the file's");
+  choice("--fusion", fusion, names_of(kFusions, [](const FusionName& f) { return f.name; }), "Fusion at load",
+         "; default: traditional");
+}
+
+void ExecFlags::add_options(CLI::App& app) {
+  const auto number = [&](const char* name, int& value, int most, const char* text) {
+    app.add_option(name, value, text)->check(whole_number(1, most))->type_name("N")->group(kGroup);
+  };
+  add_choices(app, "", "");
   number("--threads", threads, kMostThreads, "Threads in all; default: what the machine grants");
   number("--dp", data_parallel, kMostThreads, "Data-parallel workers, each with its own tile of images");
   number("--mp", model_parallel, kMostThreads, "Threads inside a worker");

@@ -14,6 +14,8 @@ struct ExecFlags {
   int threads = 0, data_parallel = 0, model_parallel = 0, batch_tile = 0;
 
   void add_options(CLI::App& app);
+  /// --isaSUFFIX, --precisionSUFFIX and --fusionSUFFIX, whose help ends with `text`.
+  void add_choices(CLI::App& app, const std::string& suffix, const std::string& text);
   ExecOptions options() const;
 };
 
