@@ -7,7 +7,8 @@
 
 namespace xdn::fusion {
 
-/// Per spatial axis the tap that reads position o * stride for output position o; nothing where there is none.
+/// Per spatial axis the tap that reads position o * stride for output position o; nothing where there is
+/// none.
 std::optional<Dims> identity_tap(const Window& window);
 
 /// Whether that tap reads inside the map for every output position.
@@ -20,7 +21,8 @@ std::optional<Dims> place_within(const Window& small, const Window& large);
 /// Whether a rewrite may read and replace this Conv's weights and bias: constants of a type that is folded.
 bool has_own_weights(const Graph& graph, const Node& conv);
 
-/// Effective multiply-accumulates per image of the whole Conv, and of one pair of an output and an input channel.
+/// Effective multiply-accumulates per image of the whole Conv, and of one pair of an output and an input
+/// channel.
 double conv_macs(const Graph& graph, const Node& conv);
 double macs_per_channel_pair(const Graph& graph, const Node& conv);
 

@@ -7,8 +7,8 @@
 namespace xdn {
 namespace {
 
-// One core of the Zen 4 class, f32: what its dense kernels reach, and what streams between the steps of a plan at
-// batch 1. Only the ratio decides, and only between forms of one sum.
+// One core of the Zen 4 class, f32: what its dense kernels reach, and what streams between the steps of a
+// plan at batch 1. Only the ratio decides, and only between forms of one sum.
 constexpr double kMacsPerSecond = 50e9, kBytesPerSecond = 10e9;
 
 bool is_view(OpType type) {

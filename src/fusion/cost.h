@@ -32,8 +32,8 @@ namespace fusion {
 /// Bytes of one image's part of the value; all of a constant.
 double value_bytes(const Graph& graph, ValueId id);
 
-/// Whether the plan adds this Conv, whose only reader takes it as residual, into that reader's sum: then it is
-/// neither written nor read.
+/// Whether the plan adds this Conv, whose only reader takes it as residual, into that reader's sum: then it
+/// is neither written nor read.
 bool merges_in_plan(const Graph& graph, const Node& conv, const Node& reader);
 
 }  // namespace fusion

@@ -1,8 +1,8 @@
 // x -> Conv(w, b, s)  =>  Concat(x, s) -> Conv([w I], b)
 // x -> Conv(w, b, x)  =>  x -> Conv(w + I, b)
 // where I is the identity at the tap that reads the output's own position. The first form costs a
-// multiply-accumulate per pair of channels, and is there for pruning, which can then drop shortcut channels one by
-// one; the second saves reading x twice.
+// multiply-accumulate per pair of channels, and is there for pruning, which can then drop shortcut channels
+// one by one; the second saves reading x twice.
 #include <algorithm>
 
 #include "fusion/conv_weights.h"

@@ -1,7 +1,8 @@
 // x -> Conv(w, b, y -> Conv(v, c))  =>  Concat(x, y) -> Conv([w v], b + c)
 // x -> Conv(w, b, x -> Conv(v, c))  =>  x -> Conv(w + v, b + c)
-// where strides agree and the taps of one window stand among the other's. The first form copies x and y, which
-// the executor's plan does not have to, so it never pays there; the second does. Groups only in the second.
+// where strides agree and the taps of one window stand among the other's. The first form copies x and y,
+// which the executor's plan does not have to, so it never pays there; the second does. Groups only in the
+// second.
 #include <algorithm>
 
 #include "fusion/conv_weights.h"
@@ -66,8 +67,8 @@ bool merge(Graph& graph, const Site& site) {
   const Node& larger = site.sum_is_larger ? sum : branch;
   const Window window = larger.as<ConvAttrs>().window;
   const Dims zeros(window.kernel.size(), 0);
-  auto weights = ConvWeights::make(w.dtype(), w.dim(0), site.same_input ? w.dim(1) : w.dim(1) + v.dim(1),
-                                   window.kernel);
+  auto weights =
+      ConvWeights::make(w.dtype(), w.dim(0), site.same_input ? w.dim(1) : w.dim(1) + v.dim(1), window.kernel);
   const auto channels = static_cast<size_t>(w.dim(0));
   auto bias = bias_of(graph, sum, channels);
   const auto more = bias_of(graph, branch, channels);

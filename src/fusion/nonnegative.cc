@@ -74,8 +74,7 @@ std::vector<bool> nonnegative_values(const Graph& graph) {
   for (const NodeId id : graph.order()) {
     const Node& node = graph.node(id);
     for (const ValueId input : node.inputs) {
-      if (graph.is_constant(input))
-        known[static_cast<size_t>(input)] = is_nonnegative(graph.constant(input));
+      if (graph.is_constant(input)) known[static_cast<size_t>(input)] = is_nonnegative(graph.constant(input));
     }
     known[static_cast<size_t>(node.output)] = is_nonnegative(node, known);
   }

@@ -79,8 +79,8 @@ bool run_pass(Graph& graph, const Pass& pass, const FuseOptions& options, Pipeli
   const auto start = std::chrono::steady_clock::now();
   PassStep step{pass.name, 0, {}, {}};
   if (options.costs) step.before = report.steps.empty() ? predicted_cost(graph) : report.steps.back().after;
-  step.rewrites = pass.run_where != nullptr ? pass.run_where(graph, options.forced.contains(pass.name))
-                                            : pass.run(graph);
+  step.rewrites =
+      pass.run_where != nullptr ? pass.run_where(graph, options.forced.contains(pass.name)) : pass.run(graph);
   const bool changed = step.rewrites != 0;
   if (changed) {
     graph.drop_unused_constants();

@@ -32,8 +32,8 @@ std::span<const Pass> aggressive_passes();
 struct FuseOptions {
   std::set<std::string> disabled = {};  ///< passes, by name, that are left out
   std::set<std::string> forced = {};    ///< passes that are applied although they do not pay
-  std::string dump_folder = {};         ///< gets NN_pass.txt, the graph's text, for every pass that changed it
-  bool costs = false;                   ///< fill PassStep::before and after
+  std::string dump_folder = {};  ///< gets NN_pass.txt, the graph's text, for every pass that changed it
+  bool costs = false;            ///< fill PassStep::before and after
 };
 
 struct PassReport {

@@ -1,7 +1,7 @@
 // x -> Conv(w1) act=relu -> ... -> Conv(wk, b, x)  =>  x -> Conv([w1; I]) act=relu -> ... -> Conv([wk I], b)
 // x -> Conv(w1) act=relu -> ... -> Conv(wk, b) + x -> Conv(p, c)  =>  likewise with [wk p] and b + c
-// Channels in between carry x: I is the identity, and Relu keeps it since x is never negative. The residual is
-// gone, at many times the cost until pruning takes channels away, so it is done where it is asked for.
+// Channels in between carry x: I is the identity, and Relu keeps it since x is never negative. The residual
+// is gone, at many times the cost until pruning takes channels away, so it is done where it is asked for.
 #include <algorithm>
 
 #include "fusion/conv_weights.h"

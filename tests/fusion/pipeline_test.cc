@@ -132,7 +132,7 @@ TEST(Pipeline, UnknownNamesAreRefused) {
 TEST(Pipeline, VerifiesWhatPassesLeave) {
   const Pass broken{"broken", [](Graph& graph) {
                       graph.set_outputs({});
-                      return true;
+                      return 1;
                     }};
   Graph graph = parse_graph(kBlock);
   EXPECT_THROW(run_passes(graph, std::span(&broken, 1)), Error);
@@ -145,7 +145,7 @@ TEST(Pipeline, VerifiesItsInput) {
 }
 
 TEST(Pipeline, StopsWhereAPassNeverRests) {
-  const Pass restless{"restless", [](Graph&) { return true; }};
+  const Pass restless{"restless", [](Graph&) { return 1; }};
   Graph graph = parse_graph(kBlock);
   const PipelineReport report = run_passes(graph, std::span(&restless, 1));
   EXPECT_FALSE(report.converged);

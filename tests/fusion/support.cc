@@ -9,10 +9,15 @@
 namespace xdn::testing {
 
 const Pass& find_pass(const std::string& name) {
-  for (const Pass& pass : traditional_passes()) {
+  for (const Pass& pass : aggressive_passes()) {
     if (pass.name == name) return pass;
   }
   throw std::runtime_error("no pass " + name);
+}
+
+int apply(const std::string& name, Graph& graph, bool forced) {
+  const Pass& pass = find_pass(name);
+  return pass.run_where != nullptr ? pass.run_where(graph, forced) : pass.run(graph);
 }
 
 std::string structure(const Graph& graph) {
@@ -108,10 +113,15 @@ void expect_same_outputs(const Graph& before, const Graph& after) {
   }
 }
 
-Graph expect_rewrite(const std::string& pass, const std::string& before, const std::string& after) {
+Graph expect_rewrite(const std::string& pass, const std::string& before, const std::string& after,
+                     bool forced) {
   const Graph original = parse_graph(before);
   Graph graph = parse_graph(before);
-  EXPECT_TRUE(find_pass(pass).run(graph)) << before;
+  EXPECT_GT(apply(pass, graph, forced), 0) << before;
+  for (const NodeId id : graph.order()) {
+    const Value known = graph.value(graph.output_of(id));
+    EXPECT_EQ(known.shape, infer_node(graph, graph.node(id)).shape) << known.name;
+  }
   infer_shapes(graph);
   EXPECT_NO_THROW(verify(graph));
   graph.compact();
@@ -119,15 +129,15 @@ Graph expect_rewrite(const std::string& pass, const std::string& before, const s
   EXPECT_EQ(structure(graph), structure(parse_graph(after)));
   expect_same_outputs(original, graph);
   const std::string once = print(graph);
-  EXPECT_FALSE(find_pass(pass).run(graph));
+  EXPECT_EQ(apply(pass, graph, forced), 0);
   EXPECT_EQ(print(graph), once);
   return graph;
 }
 
-void expect_no_change(const std::string& pass, const std::string& text) {
+void expect_no_change(const std::string& pass, const std::string& text, bool forced) {
   Graph graph = parse_graph(text);
   const std::string before = print(graph);
-  EXPECT_FALSE(find_pass(pass).run(graph)) << text;
+  EXPECT_EQ(apply(pass, graph, forced), 0) << text;
   EXPECT_EQ(print(graph), before);
 }
 
