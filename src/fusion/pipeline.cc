@@ -59,7 +59,10 @@ void check_names(std::span<const Pass> passes, const std::set<std::string>& name
     for (const Pass& row : passes) {
       if (!forced || row.run_where != nullptr) known += (known.empty() ? "" : ", ") + std::string(row.name);
     }
-    if (known.empty()) throw Error(ErrorKind::kUsage, "this level has no pass that can be forced");
+    if (known.empty()) {
+      throw Error(ErrorKind::kUsage, "no pass '" + printable(name) + "': this level has none" +
+                                         (forced ? " that can be forced" : ""));
+    }
     throw Error(ErrorKind::kUsage, (forced ? "no pass to force: '" : "unknown pass '") + printable(name) +
                                        "'; the passes are " + known);
   }
@@ -103,9 +106,13 @@ std::span<const Pass> cleanup_passes() { return std::span(kPasses).first<kCleanu
 std::span<const Pass> traditional_passes() { return std::span(kPasses).first<kTraditional>(); }
 std::span<const Pass> aggressive_passes() { return kPasses; }
 
-PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, const FuseOptions& options) {
+void check_passes(std::span<const Pass> passes, const FuseOptions& options) {
   check_names(passes, options.disabled, false);
   check_names(passes, options.forced, true);
+}
+
+PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, const FuseOptions& options) {
+  check_passes(passes, options);
   infer_shapes(graph);
   verify(graph);
   PipelineReport report;

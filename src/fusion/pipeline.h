@@ -64,6 +64,9 @@ PipelineReport run_passes(Graph& graph, std::span<const Pass> passes, const Fuse
 PipelineReport run_passes(Graph& graph, std::span<const Pass> passes,
                           const std::set<std::string>& disabled = {});
 
+/// The usage errors of run_passes alone.
+void check_passes(std::span<const Pass> passes, const FuseOptions& options);
+
 /// Appends what was done to metadata["xdn.steps"], which writers of models keep: "fold_batchnorm x53; ...".
 void record_steps(Graph& graph, const PipelineReport& report);
 
