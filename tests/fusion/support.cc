@@ -84,33 +84,42 @@ int64_t depth(const Graph& graph, const Node& node) {
 
 }  // namespace
 
-void expect_same_outputs(const Graph& before, const Graph& after) {
-  const std::vector<Tensor> inputs = random_inputs(before);
+Expected expected_of(const Graph& graph) {
+  Expected out;
+  out.inputs = random_inputs(graph);
   std::map<std::string, Tensor> values;
-  const std::vector<Tensor> expected = run_reference(before, inputs, &values);
-  const std::vector<Tensor> actual = run_reference(after, inputs);
+  out.outputs = run_reference(graph, out.inputs, &values);
   double magnitude = 0;
   for (const auto& [name, tensor] : values) magnitude = std::max(magnitude, largest(tensor));
   int64_t k = 1;
-  for (const NodeId id : before.order()) {
-    k = std::max(k, depth(before, before.node(id)));
-    for (const ValueId input : before.node(id).inputs) {
-      if (before.is_constant(input)) magnitude = std::max(magnitude, largest(before.constant(input)));
+  for (const NodeId id : graph.order()) {
+    k = std::max(k, depth(graph, graph.node(id)));
+    for (const ValueId input : graph.node(id).inputs) {
+      if (graph.is_constant(input)) magnitude = std::max(magnitude, largest(graph.constant(input)));
     }
   }
-  const double tolerance = static_cast<double>(std::numeric_limits<float>::epsilon()) *
-                           static_cast<double>(k + 8) * static_cast<double>(before.order().size() + 1) *
-                           magnitude;
-  ASSERT_EQ(expected.size(), actual.size());
-  for (size_t o = 0; o < expected.size(); ++o) {
-    ASSERT_EQ(expected[o].dims(), actual[o].dims());
-    ASSERT_EQ(expected[o].dtype(), actual[o].dtype());
-    for (int64_t i = 0; i < expected[o].size(); ++i) {
-      const double a = expected[o].as_double(i), b = actual[o].as_double(i);
+  out.tolerance = static_cast<double>(std::numeric_limits<float>::epsilon()) * static_cast<double>(k + 8) *
+                  static_cast<double>(graph.order().size() + 1) * magnitude;
+  return out;
+}
+
+void expect_outputs(const Expected& expected, const Graph& graph) {
+  const std::vector<Tensor> actual = run_reference(graph, expected.inputs);
+  ASSERT_EQ(expected.outputs.size(), actual.size());
+  for (size_t o = 0; o < actual.size(); ++o) {
+    const Tensor& wanted = expected.outputs[o];
+    ASSERT_EQ(wanted.dims(), actual[o].dims());
+    ASSERT_EQ(wanted.dtype(), actual[o].dtype());
+    for (int64_t i = 0; i < wanted.size(); ++i) {
+      const double a = wanted.as_double(i), b = actual[o].as_double(i);
       if (a == b) continue;  // infinities too
-      ASSERT_NEAR(a, b, tolerance) << "output " << o << ", element " << i;
+      ASSERT_NEAR(a, b, expected.tolerance) << "output " << o << ", element " << i;
     }
   }
+}
+
+void expect_same_outputs(const Graph& before, const Graph& after) {
+  expect_outputs(expected_of(before), after);
 }
 
 Graph expect_rewrite(const std::string& pass, const std::string& before, const std::string& after,

@@ -16,8 +16,16 @@ int apply(const std::string& pass, Graph& graph, bool forced = false);
 /// between inputs and outputs numbered, layer names dropped, constants reduced to their types.
 std::string structure(const Graph& graph);
 
-/// Runs both graphs on the same random images, batch 2. Outputs must agree within epsilon * (k + 8) * nodes *
-/// M, k being the longest sum of any node and M the largest magnitude of any value of the first graph.
+/// What a graph gives for random images, batch 2, and how far another that computes the same may be from it:
+/// epsilon * (k + 8) * nodes * M, k being the longest sum of any node and M the largest magnitude of any
+/// value.
+struct Expected {
+  std::vector<Tensor> inputs, outputs;
+  double tolerance = 0;
+};
+Expected expected_of(const Graph& graph);
+void expect_outputs(const Expected& expected, const Graph& graph);
+/// Both in one.
 void expect_same_outputs(const Graph& before, const Graph& after);
 
 /// The pass turns `before` into the structure of `after`, leaves types known, keeps the outputs, and then
