@@ -96,17 +96,21 @@ double cgroup_cpu_quota(const std::string& root, const std::string& proc_self_cg
   return smallest;
 }
 
-int available_cpus() {
+int available_cpus(const std::string& root, const std::string& proc_self_cgroup) {
   cpu_set_t set;
   CPU_ZERO(&set);
   int cpus = 1;
   if (sched_getaffinity(0, sizeof(set), &set) == 0) cpus = std::max(1, CPU_COUNT(&set));
+  const double quota = cgroup_cpu_quota(root, proc_self_cgroup);
+  if (quota > 0) cpus = std::min(cpus, std::max(1, static_cast<int>(std::ceil(quota - 1e-9))));
+  return cpus;
+}
+
+int available_cpus() {
   std::ifstream in("/proc/self/cgroup");
   std::stringstream text;
   text << in.rdbuf();
-  const double quota = cgroup_cpu_quota("/sys/fs/cgroup", text.str());
-  if (quota > 0) cpus = std::min(cpus, std::max(1, static_cast<int>(std::ceil(quota - 1e-9))));
-  return cpus;
+  return available_cpus("/sys/fs/cgroup", text.str());
 }
 
 }  // namespace xdn

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
+#include <optional>
 
 #include "base/error.h"
 #include "cli/model_input.h"
 #include "cli/output.h"
+#include "cli/plan_report.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
 #include "evaluator/evaluate.h"
@@ -24,6 +27,7 @@ struct BenchFlags {
   std::string model, scenario = "offline";
   int64_t batch = 0;
   double seconds = 2;
+  bool profile = false;
   PixelFlags pixels;
   ExecFlags exec;
   Output output;
@@ -94,6 +98,7 @@ int run(const BenchFlags& flags) {
     executor.run_u8({.data = images.data(), .fill = {}}, batch, logits.data());
   }
   const double warm_up_seconds = warm_up_watch.seconds();
+  if (flags.profile) executor.start_profile();
   const std::vector<double> times =
       time_runs(executor, images, batch, logits, single ? kFewestSingleRuns : kFewestRuns, flags.seconds);
 
@@ -108,6 +113,12 @@ int run(const BenchFlags& flags) {
                      model.preprocess.width);
   flags.output.print("latency of a run: p50 {:.3f} ms, p90 {:.3f} ms, p99 {:.3f} ms\n", latency.p50,
                      latency.p90, latency.p99);
+  std::optional<PlanProfile> profile;
+  if (flags.profile) {
+    profile.emplace(executor, batch * static_cast<int64_t>(times.size()),
+                    std::accumulate(times.begin(), times.end(), 0.0));
+    profile->print(flags.output);
+  }
 
   nlohmann::ordered_json json;
   json["model"] = flags.model;
@@ -122,6 +133,7 @@ int run(const BenchFlags& flags) {
   json["plan_seconds"] = plan_seconds;
   json["warm_up_seconds"] = warm_up_seconds;
   json["peak_rss_bytes"] = peak_rss_bytes();
+  if (profile) json["profile"] = profile->json();
   flags.output.finish(json);
   return 0;
 }
@@ -142,6 +154,8 @@ Action add_bench(CLI::App& app) {
       ->check(CLI::Range(0.0, 86400.0))
       ->type_name("X")
       ->capture_default_str();
+  app.add_flag("--profile", flags->profile,
+               "Also each step's time, and its share of what the registers allow");
   add_size_option(app, flags->pixels.size);
   flags->output.add_option(app);
   flags->exec.add_options(app);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "cli/model_input.h"
 #include "cli/output.h"
+#include "cli/plan_report.h"
 #include "cli/verbs.h"
 #include "formats/model_io.h"
 
@@ -111,11 +112,11 @@ int run(const InfoFlags& flags) {
   if (flags.kernels) {
     ModelInput model = load_model_input(flags.model, {});
     const Executor executor = make_executor(model, flags.exec, false, 0);
-    flags.output.print("{}\n{}", settings_line(executor.settings()), std::string());
+    print_plan(flags.output, executor);
     Json json;
     json["model"] = flags.model;
     put_settings(json, executor.settings());
-    json["kernels"] = std::string();
+    put_plan(json, executor);
     flags.output.finish(json);
     return 0;
   }

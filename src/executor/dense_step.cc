@@ -71,7 +71,6 @@ constexpr int64_t kSourceBlockBytes = int64_t{256} << 10;
 constexpr int64_t kResidentWeightBytes = int64_t{512} << 10;
 /// Images of a tile from which on they alone make enough rows for a kernel.
 constexpr int64_t kManyImages = 12;
-constexpr int32_t kMostPairs = 256;
 
 /// An operand as the running step needs it.
 struct Operand {
@@ -150,6 +149,7 @@ DenseStep::DenseStep(const Plan& plan, const DenseSpec& spec, const KernelTable&
   add_starts(spec);
   for (const DenseOperand& operand : spec.operands) reads.push_back(operand.src);
   if (epilogue_.residual >= 0) reads.push_back(epilogue_.residual);
+  overwrites = epilogue_.residual;
   writes = {dst_};
   weight_bytes = weights_.size;
   describe();
@@ -284,7 +284,7 @@ void DenseStep::run_panel(const TileContext& context, int64_t group, const Panel
   // image.
   const bool flat = !image_major_ && runs_.contiguous() && !r.column;
   const bool by_image = !flat && n < kManyImages && n < r.count;
-  GemmPair pairs[kMostPairs];
+  GemmPair pairs[kMostTaps];
   for (int32_t i = 0; i < r.n_taps; ++i) {
     const RunTap& tap = runs_.tap(r, i);
     const auto o = static_cast<size_t>(tap.operand);
@@ -352,7 +352,7 @@ std::unique_ptr<Step> make_dense_step(const Plan& plan, const DenseSpec& spec, c
                                       int parts) {
   int64_t taps = 0;
   for (const DenseOperand& operand : spec.operands) taps += operand.kernel_h * operand.kernel_w;
-  if (taps > kMostPairs) return nullptr;
+  if (taps > kMostTaps) return nullptr;
   return std::make_unique<DenseStep>(plan, spec, table, parts);
 }
 

@@ -46,6 +46,9 @@ struct DenseSpec {
   Epilogue epilogue;
 };
 
+/// Kernel positions, of all operands together, that a step takes.
+inline constexpr int64_t kMostTaps = 256;
+
 /// A batch-reduce GEMM over effective taps: what lies in the padding is not on the list. Null where it has
 /// too many taps.
 std::unique_ptr<Step> make_dense_step(const Plan& plan, const DenseSpec& spec,

@@ -6,7 +6,6 @@
 namespace xdn {
 namespace {
 
-constexpr int64_t kMostTaps = 256;
 /// Rows of one call: the weights of a vector of channels stay in registers that long, the rows' lines in L1.
 constexpr int64_t kMostImages = 12;
 
@@ -49,6 +48,7 @@ class DepthwiseStep final : public Step {
     if (operand.zero != 0) add_starts(operand.zero);
     reads = {src_};
     if (epilogue_.residual >= 0) reads.push_back(epilogue_.residual);
+    overwrites = epilogue_.residual;
     writes = {dst_};
     weight_bytes = static_cast<int64_t>(weights_.size() * sizeof(float));
     constexpr const char* kNames[] = {"f32", "bf16", "i8"};

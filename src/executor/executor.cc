@@ -74,9 +74,8 @@ void check_option(int value, int most, const char* name) {
   }
 }
 
-// Below 8 rows a block of the kernel does too little per load; above 96 nothing is gained. Multiples of 12
-// fill the blocks of every panel width.
-constexpr int64_t kLeastTile = 8, kMostTile = 96, kTileStep = 12;
+// Above 96 nothing is gained. Multiples of 12 fill the blocks of every panel width.
+constexpr int64_t kMostTile = 96, kTileStep = 12;
 
 /// A tile's widest activation should stay in a core's L2. Weights that do not stay there stream through once
 /// per tile: then a larger tile pays although activations spill to L3 (two threads, 1 MiB of L2 each:
@@ -97,7 +96,7 @@ int64_t choose_tile(const Graph& graph, int64_t images_per_worker, int64_t eleme
   constexpr int64_t kL2Bytes = int64_t{1} << 20, kManyWeights = int64_t{16} << 20;
   const int64_t budget = weight_bytes > kManyWeights ? 2 * kL2Bytes : kL2Bytes;
   const int64_t widest_bytes = widest * element_bytes;
-  const int64_t fitting = std::clamp<int64_t>(budget / widest_bytes, kLeastTile, kMostTile);
+  const int64_t fitting = std::clamp<int64_t>(budget / widest_bytes, 1, kMostTile);
   const int64_t tile = fitting < kTileStep ? fitting : fitting / kTileStep * kTileStep;
   return std::max<int64_t>(1, std::min(tile, images_per_worker));
 }
@@ -232,6 +231,7 @@ void Executor::Impl::plan_graph(Graph model, const ExecOptions& options, bool qu
   const int64_t element_bytes = quantized && lowering.integers ? 1 : lowering.bf16 ? 2 : 4;
   lowering.tile = options.batch_tile > 0 ? options.batch_tile : choose_tile(model, share, element_bytes);
   lowering.fold_pixels = options.fusion != FusionLevel::kOff;
+  lowering.merge = options.fusion == FusionLevel::kAggressive;
   lowering.pixels = pixels.has_value() ? &*pixels : nullptr;
   plan = lower(model, lowering);
   settings.batch_tile = static_cast<int>(plan->tile);

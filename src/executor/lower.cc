@@ -211,6 +211,8 @@ std::unique_ptr<Step> Lowering::try_fast(const Node& node) {
     case OpType::kAveragePool:
     case OpType::kGlobalAveragePool:
       return on_map(node.input(0)) ? lower_average(node) : nullptr;
+    case OpType::kSoftmax:
+      return lower_softmax(node);
     case OpType::kSlice:
       return lower_slice(node);
     case OpType::kPad:
@@ -232,6 +234,13 @@ void Lowering::lower_node(const Node& node) {
     place(node.output) = place(node.input(0));
     return;
   }
+  if (node.type == OpType::kConv && joins_reader(node)) {
+    Linear linear = *linear_of_conv(node);
+    linear.spec.bias = known_floats(linear.bias);
+    Tensor weights = known_tensor(linear.weights);
+    waiting_.emplace(node.output, Waiting{std::move(linear), std::move(weights)});
+    return;
+  }
   if (node.type == OpType::kConcat && lower_concat(node)) return;
   if (node.type == OpType::kReshape || node.type == OpType::kFlatten) {
     auto step = lower_reshape(node);
@@ -251,17 +260,6 @@ void Lowering::finish() {
   plan_->output = floats_of(out);
   const Buffer& result = buffer(plan_->output);
   plan_->output_size = result.channels * result.positions();
-  for (Buffer& b : plan_->buffers) b.first_step = b.last_step = -1;
-  for (size_t i = 0; i < plan_->steps.size(); ++i) {
-    const auto touch = [&](BufferId id) {
-      Buffer& b = plan_->buffers[static_cast<size_t>(id)];
-      if (b.first_step < 0) b.first_step = static_cast<int>(i);
-      b.last_step = static_cast<int>(i);
-    };
-    std::for_each(plan_->steps[i]->reads.begin(), plan_->steps[i]->reads.end(), touch);
-    std::for_each(plan_->steps[i]->writes.begin(), plan_->steps[i]->writes.end(), touch);
-  }
-  plan_->buffers[static_cast<size_t>(plan_->output)].last_step = static_cast<int>(plan_->steps.size());
   plan_arena(*plan_);
 }
 
@@ -291,6 +289,8 @@ std::vector<std::vector<ValueId>> Lowering::last_uses() const {
 std::unique_ptr<Plan> Lowering::run() {
   if (graph_.outputs().empty()) throw input_error("the model has no output");
   plan_->tile = options_.tile;
+  const Value& out = graph_.value(graph_.outputs()[0]);
+  check_value(out, out.producer == kNoNode ? "output" : graph_.node(out.producer).name);
   lower_input();
   const auto uses = last_uses();
   for (size_t at = 0; at < graph_.order().size(); ++at) {

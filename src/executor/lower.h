@@ -17,6 +17,7 @@ struct LowerOptions {
   int64_t tile = 1;
   bool fold_pixels = true;           ///< images straight into a first convolution of few channels
   const PixelMap* pixels = nullptr;  ///< null: float input
+  bool merge = false;                ///< a convolution that only feeds another's sum joins its accumulation
   bool integers = true;              ///< quantized layers in integers; false: as fake quantization, in f32
   bool bf16 = false;                 ///< float layers in bf16
   const std::set<std::string>* f32_layers = nullptr;  ///< layers that stay in f32 all the same

@@ -9,6 +9,7 @@ std::unique_ptr<Step> Lowering::lower_binary(const Node& node, kernels::BinaryKi
   const ValueId a = node.input(0), b = node.input(1);
   const Dims& out = shape(node.output);
   if (!known(a) && !known(b)) {
+    if (on_map(node.output) && shape(a) != shape(b)) return lower_gate(node, kind);
     if (shape(a) != out || shape(b) != out) return nullptr;
     if (kind == kernels::BinaryKind::kAdd && options_.integers) {
       if (auto step = lower_quantized_add(node)) return step;
@@ -39,6 +40,31 @@ std::unique_ptr<Step> Lowering::lower_binary(const Node& node, kernels::BinaryKi
   const BufferId dst = make_buffer(out);
   define(node.output, dst);
   return make_binary_channels_step(*plan_, src, {values.begin(), values.end()}, swapped, dst, kind, table_);
+}
+
+/// One operand has one position, broadcast over the other's map: what squeeze-and-excitation multiplies.
+std::unique_ptr<Step> Lowering::lower_gate(const Node& node, kernels::BinaryKind kind) {
+  const Dims& out = shape(node.output);
+  const bool swapped = shape(node.input(0)) != out;
+  const ValueId map = node.input(swapped ? 1 : 0), gate = node.input(swapped ? 0 : 1);
+  if (shape(map) != out || shape(gate) != Dims{out[0], out[1], 1, 1}) return nullptr;
+  const BufferId x = floats_of(map), y = floats_of(gate);
+  const BufferId dst = make_buffer(out);
+  define(node.output, dst);
+  return make_gate_step(*plan_, x, y, swapped, dst, kind, table_);
+}
+
+/// Over the channels.
+std::unique_ptr<Step> Lowering::lower_softmax(const Node& node) {
+  const auto& attrs = node.as<SoftmaxAttrs>();
+  const ValueId src = node.input(0);
+  const bool channels =
+      attrs.axis == 1 && (shape(src).size() == 2 || (on_map(src) && (!attrs.to_end || one_row(src))));
+  if (!channels || !placed(src)) return nullptr;
+  const BufferId from = floats_of(src);
+  const BufferId dst = make_buffer(shape(node.output));
+  define(node.output, dst);
+  return make_softmax_step(*plan_, from, dst);
 }
 
 std::unique_ptr<Step> Lowering::lower_unary(const Node& node, kernels::UnaryKind kind, float a, float b) {

@@ -42,6 +42,11 @@ bool Lowering::read_image(const Node& conv, ValueId value, Elem elem, std::optio
   image.height = (out[2] - 1) * w.strides[0] + (w.kernel[0] - 1) * w.dilations[0] + 1;
   image.width = (out[3] - 1) * w.strides[1] + w.kernel[1];
   image.elem = elem;
+  // A tap's last word may hold the next pixel too, and a float there may be anything: infinity times zero is
+  // NaN.
+  if (elem == Elem::kBf16 && options_.pixels == nullptr && image.channels * w.kernel[1] % 2 != 0) {
+    image.elem = elem = Elem::kF32;
+  }
   // Whole words are read at the last pixel, and images do not lie multiples of 512 bytes apart.
   constexpr int64_t kLine = 64, kAliasing = 512;
   const int64_t element = kernels::elem_bytes(elem);
@@ -66,7 +71,7 @@ bool Lowering::read_image(const Node& conv, ValueId value, Elem elem, std::optio
   return true;
 }
 
-std::unique_ptr<Step> Lowering::lower_conv(const Node& node) {
+std::optional<Lowering::Linear> Lowering::linear_of_conv(const Node& node) const {
   const auto& attrs = node.as<ConvAttrs>();
   Linear linear;
   linear.src = node.input(0);
@@ -75,9 +80,10 @@ std::unique_ptr<Step> Lowering::lower_conv(const Node& node) {
   linear.residual = node.input(3);
   if (!on_map(node.output) || !known(linear.weights) || (linear.bias != kNoValue && !known(linear.bias)) ||
       !placed(linear.src)) {
-    return nullptr;
+    return std::nullopt;
   }
-  if (linear.residual != kNoValue && !placed(linear.residual)) return nullptr;
+  const bool waits = waiting_.contains(linear.residual);
+  if (linear.residual != kNoValue && !waits && !placed(linear.residual)) return std::nullopt;
   const Dims& wd = shape(linear.weights);
   linear.oc = wd[0];
   linear.act = attrs.act;
@@ -93,7 +99,55 @@ std::unique_ptr<Step> Lowering::lower_conv(const Node& node) {
   operand.pad_left = attrs.window.pads_begin[1];
   linear.spec.operands = {operand};
   linear.spec.group = attrs.group;
-  return lower_linear(node, std::move(linear));
+  return linear;
+}
+
+std::unique_ptr<Step> Lowering::lower_conv(const Node& node) {
+  auto linear = linear_of_conv(node);
+  if (!linear.has_value()) return nullptr;
+  const bool image = buffer(place(linear->src).buffer).image_stride > 0;
+  const int64_t effective = node_cost(graph_, node).macs_effective;
+  auto step = lower_linear(node, std::move(*linear));
+  // An image's border is multiplied like the rest, and counts like padding.
+  if (image && step != nullptr) step->macs = effective;
+  return step;
+}
+
+/// Both of one group and f32, or bf16 with whole words: then one accumulation holds both, and the sum, the
+/// store and the load of what lay between are gone.
+bool Lowering::joins_reader(const Node& node) const {
+  const Node* reader = only_reader(node.output);
+  if (!options_.merge || reader == nullptr || reader->type != OpType::kConv ||
+      reader->input(3) != node.output || node.input(3) != kNoValue ||
+      node.as<ConvAttrs>().act.kind != ActKind::kNone) {
+    return false;
+  }
+  const auto whole = [&](const Node& conv) {
+    const bool f32 = float_elem(conv) == Elem::kF32;
+    return conv.as<ConvAttrs>().group == 1 && known(conv.input(1)) &&
+           (conv.input(2) == kNoValue || known(conv.input(2))) && on_map(conv.output) &&
+           (f32 || shape(conv.input(1))[1] % 2 == 0);
+  };
+  const auto plain = [&](ValueId src) {
+    return placed(src) && !quantized(src) && buffer(place(src).buffer).image_stride == 0;
+  };
+  // The reader's own input may not be placed yet; it is no image, which only the input's only reader takes.
+  const ValueId other = reader->input(0);
+  const auto taps = [&](const Node& conv) { return shape(conv.input(1))[2] * shape(conv.input(1))[3]; };
+  return whole(node) && whole(*reader) && taps(node) + taps(*reader) <= kMostTaps &&
+         float_elem(node) == float_elem(*reader) && plain(node.input(0)) &&
+         (!placed(other) || plain(other)) && graph_.value(other).producer != kNoNode &&
+         graph_.node(graph_.value(other).producer).type != OpType::kDequantizeLinear;
+}
+
+/// Adds a waiting convolution's input and weights to the accumulation, and its bias to the bias.
+void Lowering::append_operand(DenseSpec& spec, Linear linear, Elem elem) {
+  DenseOperand operand = linear.spec.operands[0];
+  operand.src = floats_of(linear.src, elem);
+  spec.operands.push_back(operand);
+  if (linear.spec.bias.empty()) return;
+  spec.bias.resize(static_cast<size_t>(linear.oc), 0.0f);
+  for (size_t j = 0; j < spec.bias.size(); ++j) spec.bias[j] += linear.spec.bias[j];
 }
 
 /// x [N, k] times a constant [k, m] (or its transpose), as a 1x1 convolution over one position.
@@ -152,6 +206,9 @@ std::unique_ptr<Step> Lowering::lower_float_linear(const Node& node, Linear line
   if (image && quantized(linear.src)) throw input_error(refused_ + "; only --isa ref runs it");
   // An odd channel's partner in its word may hold anything, and NaN times zero is NaN.
   Elem elem = image ? buffer(place(linear.src).buffer).elem : float_elem(node);
+  if (image && elem == Elem::kF32 && float_elem(node) == Elem::kBf16) {
+    refused_ = "brgemm_bf16: an odd number of channels in a tap of float input";
+  }
   const bool depthwise = operand.channels == 1 && spec.group == linear.oc && spec.group > 1;
   if (elem == Elem::kBf16 && !image && operand.channels % 2 != 0 && !depthwise) {
     elem = Elem::kF32;
@@ -180,7 +237,13 @@ std::unique_ptr<Step> Lowering::lower_float_linear(const Node& node, Linear line
     operand.pad_top = operand.pad_left = 0;
   }
   operand.weights = weights;
-  if (linear.residual != kNoValue) {
+  Tensor merged;
+  if (const auto waiting = waiting_.find(linear.residual); waiting != waiting_.end()) {
+    merged = waiting->second.weights;
+    append_operand(spec, waiting->second.linear, elem);
+    spec.operands.back().weights = merged.data<float>().data();
+    waiting_.erase(waiting);
+  } else if (linear.residual != kNoValue) {
     spec.epilogue.residual =
         quantized(linear.residual) ? floats_of(linear.residual) : place(linear.residual).buffer;
   }
@@ -220,6 +283,7 @@ bool all_finite(const std::vector<float>& values) {
 std::unique_ptr<Step> Lowering::lower_int_linear(const Node& node, Linear linear) {
   DenseSpec& spec = linear.spec;
   DenseOperand& operand = spec.operands[0];
+  if (waiting_.contains(linear.residual)) return nullptr;
   if (linear.act.kind == ActKind::kLeakyRelu) {
     refused_ = "brgemm_i8: leaky ReLU";
     return nullptr;
@@ -228,6 +292,10 @@ std::unique_ptr<Step> Lowering::lower_int_linear(const Node& node, Linear linear
   constexpr int64_t kMostProducts = (int64_t{1} << 30) / (255 * 128);
   if (operand.channels * operand.kernel_h * operand.kernel_w >= kMostProducts) {
     refused_ = "brgemm_i8: sums may exceed 32 bits";
+    return nullptr;
+  }
+  if (buffer(place(linear.src).buffer).image_stride == 0 && operand.kernel_h * operand.kernel_w > kMostTaps) {
+    refused_ = "brgemm_i8: too many taps";
     return nullptr;
   }
   std::string reason;

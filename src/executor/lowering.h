@@ -82,6 +82,10 @@ class Lowering {
     float alpha = 1, beta = 1;
     Activation act;
   };
+  std::optional<Linear> linear_of_conv(const Node& node) const;
+  /// Whether the convolution can wait for its only reader, a float convolution that adds its result.
+  bool joins_reader(const Node& node) const;
+  void append_operand(DenseSpec& spec, Linear linear, Elem elem);
   std::unique_ptr<Step> lower_linear(const Node& node, Linear linear);
   std::unique_ptr<Step> lower_float_linear(const Node& node, Linear linear);
   std::unique_ptr<Step> lower_int_linear(const Node& node, Linear linear);
@@ -109,6 +113,8 @@ class Lowering {
 
   std::unique_ptr<Step> lower_unary(const Node& node, kernels::UnaryKind kind, float a = 0, float b = 0);
   std::unique_ptr<Step> lower_binary(const Node& node, kernels::BinaryKind kind);
+  std::unique_ptr<Step> lower_gate(const Node& node, kernels::BinaryKind kind);
+  std::unique_ptr<Step> lower_softmax(const Node& node);
   std::unique_ptr<Step> lower_max_pool(const Node& node);
   std::unique_ptr<Step> lower_average(const Node& node);
   std::unique_ptr<Step> lower_slice(const Node& node);
@@ -141,6 +147,13 @@ class Lowering {
   std::vector<std::vector<NodeId>> users_;
   std::vector<bool> done_;  ///< by node: absorbed into an earlier node's step
   std::map<ValueId, Tensor> folded_;
+  /// Convolutions that wait for their reader, by result; their weights are held here, since the graph's are
+  /// released.
+  struct Waiting {
+    Linear linear;
+    Tensor weights;
+  };
+  std::map<ValueId, Waiting> waiting_;
   ValueId input_ = kNoValue;
   std::string refused_;  ///< of the node in work
 };

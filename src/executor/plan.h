@@ -29,6 +29,7 @@ struct Buffer {
   int64_t image_stride = 0;           ///< elements
   int64_t offset = 0;                 ///< bytes from the arena's start
   int first_step = 0, last_step = 0;  ///< lifetime, for the arena
+  int32_t in_place_of = -1;           ///< the buffer whose memory this one takes over
 
   int64_t positions() const { return height * width; }
   int64_t row_bytes() const { return ld * kernels::elem_bytes(elem); }
@@ -73,6 +74,9 @@ class Step {
   int64_t macs = 0;                             ///< per image, effective
   int64_t weight_bytes = 0;
   std::vector<BufferId> reads, writes;
+  /// One of `reads` whose elements are each read just before the same element of the only one of `writes` is
+  /// stored, and by no other way: it may share its memory. -1: none.
+  BufferId overwrites = -1;
 };
 
 /// Everything that does not change from run to run.
@@ -88,8 +92,9 @@ struct Plan {
   const Buffer& buffer(BufferId id) const { return buffers[static_cast<size_t>(id)]; }
 };
 
-/// Gives every buffer an offset so that buffers alive at the same step do not overlap, for tiles of plan.tile
-/// images.
+/// Fills the buffers' lifetimes from the steps, lets results take over the memory of what they overwrite
+/// where that is not needed later, and gives every buffer an offset so that buffers alive at the same step do
+/// not overlap, for tiles of plan.tile images.
 void plan_arena(Plan& plan);
 
 /// Splits `count` units over parts; [first, last) is part's share.

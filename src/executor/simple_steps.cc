@@ -1,6 +1,7 @@
 #include "executor/simple_steps.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "executor/unit_step.h"
@@ -88,6 +89,40 @@ std::unique_ptr<Step> make_binary_channels_step(const Plan& plan, BufferId a, st
         table.binary_channels(kind, swapped, d.row<float>(context, first), x.row<float>(context, first),
                               b.data(), (last - first) * context.n, d.get().channels, d.get().ld);
       });
+}
+
+std::unique_ptr<Step> make_gate_step(const Plan& plan, BufferId map, BufferId gate, bool swapped,
+                                     BufferId dst, BinaryKind kind, const KernelTable& table) {
+  const BufferRef x{&plan, map}, g{&plan, gate}, d{&plan, dst};
+  return std::make_unique<UnitStep>(
+      with_bundle("gate", table), plan.buffer(dst).positions(), std::vector{map, gate}, dst,
+      [x, g, d, swapped, kind, &table](const TileContext& context, int64_t first, int64_t last) {
+        const void* held = g.at(context, 0);
+        for (int64_t p = first; p < last; ++p) {
+          const void* row = x.at(context, p);
+          table.binary(Elem::kF32, kind, d.at(context, p), swapped ? held : row, swapped ? row : held,
+                       context.n * d.get().ld);
+        }
+      });
+}
+
+std::unique_ptr<Step> make_softmax_step(const Plan& plan, BufferId src, BufferId dst) {
+  const BufferRef s{&plan, src}, d{&plan, dst};
+  return std::make_unique<UnitStep>("softmax", plan.buffer(dst).positions(), std::vector{src}, dst,
+                                    [s, d](const TileContext& context, int64_t first, int64_t last) {
+                                      const int64_t channels = d.get().channels;
+                                      for (int64_t p = first; p < last; ++p) {
+                                        for (int64_t image = 0; image < context.n; ++image) {
+                                          const float* in = s.row<float>(context, p, image);
+                                          float* out = d.row<float>(context, p, image);
+                                          const float most = *std::max_element(in, in + channels);
+                                          float sum = 0;
+                                          for (int64_t c = 0; c < channels; ++c)
+                                            sum += out[c] = std::exp(in[c] - most);
+                                          for (int64_t c = 0; c < channels; ++c) out[c] /= sum;
+                                        }
+                                      }
+                                    });
 }
 
 std::unique_ptr<Step> make_copy_step(const Plan& plan, const CopyBox& box) {

@@ -59,6 +59,13 @@ std::unique_ptr<Step> make_binary_channels_step(const Plan& plan, BufferId a, st
 std::unique_ptr<Step> make_depthwise_step(const Plan& plan, const DenseSpec& spec,
                                           const kernels::KernelTable& table, int parts);
 
+/// f32: dst(y, x) = map(y, x) op gate(0, 0), or the other way round when swapped, image by image.
+std::unique_ptr<Step> make_gate_step(const Plan& plan, BufferId map, BufferId gate, bool swapped,
+                                     BufferId dst, kernels::BinaryKind kind,
+                                     const kernels::KernelTable& table);
+/// f32, over the channels of each position of each image.
+std::unique_ptr<Step> make_softmax_step(const Plan& plan, BufferId src, BufferId dst);
+
 /// Copies a box: dst(y, x, c) = src(y * step_h + from_h, x * step_w + from_w, c + from_c) where that lies
 /// inside the box of `extent` and c >= into_c; elsewhere dst keeps `fill` if has_fill (f32 only). Concat,
 /// Slice and zero Pad are this. Same elements on both sides.

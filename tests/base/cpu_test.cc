@@ -49,6 +49,19 @@ TEST(CgroupQuota, VersionOne) {
   EXPECT_EQ(cgroup_cpu_quota(dir.path().string(), groups), 1) << "the smaller of both mounts";
 }
 
+TEST(AvailableCpus, AreCutByTheQuota) {
+  const testing::TempDir two;
+  put(two.path() / "one/cpu.max", "100000 100000");
+  EXPECT_EQ(available_cpus(two.path().string(), "0::/one\n"), 1);
+  put(two.path() / "half/cpu.max", "50000 100000");
+  EXPECT_EQ(available_cpus(two.path().string(), "0::/half\n"), 1);
+  EXPECT_EQ(available_cpus(two.path().string(), "0::/none\n"), available_cpus(two.path().string(), ""));
+  const testing::TempDir one;
+  put(one.path() / "cpu/job/cpu.cfs_quota_us", "100000");
+  put(one.path() / "cpu/job/cpu.cfs_period_us", "100000");
+  EXPECT_EQ(available_cpus(one.path().string(), "4:cpu:/job\n"), 1);
+}
+
 TEST(AvailableCpus, FollowsTheAffinityMask) {
   EXPECT_GE(available_cpus(), 1);
   int seen = 0;

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <fstream>
 #include <stdexcept>
 
 namespace xdn::testing {
@@ -35,7 +38,28 @@ struct Pipe {
   }
 };
 
+/// The first processor that this process may use.
+bool bind_to_one_cpu() {
+  cpu_set_t all, one;
+  CPU_ZERO(&all);
+  CPU_ZERO(&one);
+  if (sched_getaffinity(0, sizeof(all), &all) != 0) return false;
+  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu) {
+    if (CPU_ISSET(cpu, &all)) CPU_SET(cpu, &one);
+  }
+  return sched_setaffinity(0, sizeof(one), &one) == 0;
+}
+
+int threads_of(pid_t process) {
+  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("Threads:", 0) == 0) return std::atoi(line.c_str() + 8);
+  }
+  return 0;
+}
+
 [[noreturn]] void become_xdn(std::vector<char*> argv, const RunOptions& options, int out, int err) {
+  if (options.one_cpu && !bind_to_one_cpu()) _exit(119);
   if (!options.cwd.empty() && chdir(options.cwd.c_str()) != 0) _exit(120);
   if (!options.stdout_path.empty()) out = open(options.stdout_path.c_str(), O_WRONLY | O_CREAT, 0666);
   if (dup2(out, 1) < 0 || dup2(err, 2) < 0) _exit(121);
@@ -73,10 +97,12 @@ Finished run_xdn(const std::vector<std::string>& arguments, const RunOptions& op
   Pipe::close_end(err.write_end);
 
   Finished finished;
+  const auto start = std::chrono::steady_clock::now();
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (out.read_end >= 0 || err.read_end >= 0) {
     std::array<pollfd, 2> wait{pollfd{out.read_end, POLLIN, 0}, pollfd{err.read_end, POLLIN, 0}};
-    (void)poll(wait.data(), wait.size(), 1000);
+    (void)poll(wait.data(), wait.size(), 20);
+    finished.most_threads = std::max(finished.most_threads, threads_of(child));
     if (wait[0].revents != 0) drain(out.read_end, finished.out);
     if (wait[1].revents != 0) drain(err.read_end, finished.err);
     if (std::chrono::steady_clock::now() > deadline) {
@@ -85,8 +111,14 @@ Finished run_xdn(const std::vector<std::string>& arguments, const RunOptions& op
     }
   }
   int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  rusage usage{};
+  while (wait4(child, &status, 0, &usage) < 0 && errno == EINTR) {
   }
+  const auto seconds_of = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  finished.cpu_seconds = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+  finished.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (WIFEXITED(status)) finished.code = WEXITSTATUS(status);
   if (WIFSIGNALED(status)) finished.signal = WTERMSIG(status);
   return finished;

@@ -9,6 +9,8 @@ struct Finished {
   int code = -1;  ///< exit code, or -1 where a signal ended it
   int signal = 0;
   std::string out, err;
+  double cpu_seconds = 0, seconds = 0;  ///< of all its threads; by the clock
+  int most_threads = 0;                 ///< at once, as far as looks from time to time show
 };
 
 struct RunOptions {
@@ -16,6 +18,7 @@ struct RunOptions {
   bool close_stdout = false;     ///< start without descriptor 1
   bool reader_gone = false;      ///< stdout is a pipe that nobody reads any more
   std::string stdout_path = {};  ///< stdout goes to this file instead
+  bool one_cpu = false;          ///< may run on one processor only
 };
 
 /// Runs the built xdn and waits for it; after two minutes it is killed.

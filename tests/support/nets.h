@@ -86,8 +86,10 @@ class NetBuilder {
     return std::move(graph);
   }
 
- private:
+ protected:
   Uniform uniform_;
+
+ private:
   int count_ = 0;
 };
 
