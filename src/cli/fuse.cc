@@ -6,7 +6,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "cli/exec_options.h"
+#include "cli/fusion_flags.h"
 #include "cli/model_input.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
@@ -21,15 +21,12 @@ namespace fs = std::filesystem;
 constexpr size_t kMostPreprocessBytes = size_t{1} << 20;
 
 struct FuseFlags {
-  std::string model, out, level = "traditional";
+  std::string model, out;
+  FusionFlags fusion;
 };
 
 void check_request(const FuseFlags& flags) {
-  if (flags.level != "none") {
-    throw Error(
-        ErrorKind::kUsage,
-        fmt::format("--level {} is not available in this version; --level none converts", flags.level));
-  }
+  flags.fusion.check();
   if (fs::path(flags.out).extension() != ".onnx") {
     throw Error(ErrorKind::kUsage,
                 "expected a name that ends in .onnx; other forms are not available in this version")
@@ -46,7 +43,8 @@ void check_request(const FuseFlags& flags) {
 
 int run(const FuseFlags& flags) {
   check_request(flags);
-  const Graph graph = load_model(flags.model);
+  Graph graph = load_model(flags.model);
+  flags.fusion.apply(graph);
 
   // The preprocess file is prepared before, and renamed into place after, the model: both appear, or none.
   const std::string from = model_stem(flags.model) + ".preprocess.json";
@@ -61,7 +59,8 @@ int run(const FuseFlags& flags) {
   }
   export_onnx(graph, flags.out);
   if (preprocess) preprocess->commit();
-  fmt::print("wrote {}{}\n", printable(flags.out), preprocess ? " and " + printable(to) : "");
+  flags.fusion.finish(
+      fmt::format("wrote {}{}\n", printable(flags.out), preprocess ? " and " + printable(to) : ""));
   return 0;
 }
 
@@ -73,9 +72,7 @@ Action add_fuse(CLI::App& app) {
   app.add_option("-o,--output", flags->out, "The model to write; what stands beside MODEL goes beside it")
       ->required()
       ->type_name("OUT.onnx");
-  add_choice(app, "--level", flags->level, {"none", "traditional", "aggressive"},
-             "How far to fuse; none: convert only")
-      ->capture_default_str();
+  flags->fusion.add_options(app);
   return [flags] { return run(*flags); };
 }
 

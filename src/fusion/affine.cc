@@ -26,6 +26,29 @@ NodeId producer_of_type(const Graph& graph, ValueId value, OpType type) {
   return id != kNoNode && graph.node(id).alive && graph.node(id).type == type ? id : kNoNode;
 }
 
+bool bypass(Graph& graph, NodeId node, ValueId x) {
+  const ValueId y = graph.output_of(node);
+  const bool x_has_a_name_to_keep = graph.value(x).producer == kNoNode || graph.is_output(x);
+  if (graph.is_output(y) && x_has_a_name_to_keep) return false;
+  graph.replace_uses(y, x);
+  graph.erase(node);
+  return true;
+}
+
+NodeId add_typed_node(Graph& graph, OpType type, OpAttrs attrs, const std::string& name,
+                      std::vector<ValueId> inputs, const std::string& output_name, NodeId before) {
+  const NodeId id = graph.add_node(type, std::move(attrs), name, std::move(inputs), output_name, before);
+  ValueType known = infer_node(graph, graph.node(id));
+  Value& out = graph.value(graph.output_of(id));
+  out.dtype = known.dtype;
+  out.shape = std::move(known.shape);
+  return id;
+}
+
+void drop_absent_inputs(Node& node) {
+  while (!node.inputs.empty() && node.inputs.back() == kNoValue) node.inputs.pop_back();
+}
+
 bool is_foldable_type(DType dtype) { return dtype == DType::kF32 || dtype == DType::kF64; }
 
 std::vector<double> to_doubles(const Tensor& tensor) {
@@ -173,7 +196,8 @@ void scale_in_place(Tensor& weights, const std::vector<double>& scale, ChannelOr
   }
 }
 
-/// The constant bias of a Conv or Gemm, times beta, one number per channel; zeros where it is absent.
+}  // namespace
+
 std::optional<std::vector<double>> bias_of(const Graph& graph, const Node& node, size_t channels,
                                            double beta) {
   std::vector<double> out(channels, 0);
@@ -187,8 +211,6 @@ std::optional<std::vector<double>> bias_of(const Graph& graph, const Node& node,
     out[c] = beta * bias.as_double(bias.size() == 1 ? 0 : static_cast<int64_t>(c));
   return out;
 }
-
-}  // namespace
 
 std::optional<Affine> affine_of(const Graph& graph, const Node& node) {
   std::optional<Affine> out;
@@ -262,8 +284,8 @@ bool fold_affine(Graph& graph, NodeId id, const Affine& affine) {
   return true;
 }
 
-bool fold_into_producers(Graph& graph, std::initializer_list<OpType> types) {
-  bool changed = false;
+int fold_into_producers(Graph& graph, std::initializer_list<OpType> types) {
+  int rewrites = 0;
   std::vector<int> uses = use_counts(graph);
   const std::vector<NodeId> order = graph.order();
   for (const NodeId id : order) {
@@ -276,9 +298,9 @@ bool fold_into_producers(Graph& graph, std::initializer_list<OpType> types) {
     graph.replace_uses(graph.output_of(id), affine->x);
     graph.erase(id);
     uses = use_counts(graph);
-    changed = true;
+    ++rewrites;
   }
-  return changed;
+  return rewrites;
 }
 
 }  // namespace xdn::fusion

@@ -14,6 +14,17 @@ std::vector<int> use_counts(const Graph& graph);
 /// The live node that computes the value, if it is of that type; kNoNode otherwise.
 NodeId producer_of_type(const Graph& graph, ValueId value, OpType type);
 
+/// Readers of the node's output, and graph outputs, read x instead, and the node is gone. False, and nothing
+/// changed, where a graph output would lose the node that carries its name.
+bool bypass(Graph& graph, NodeId node, ValueId x);
+
+/// As Graph::add_node; the output's type and shape are known.
+NodeId add_typed_node(Graph& graph, OpType type, OpAttrs attrs, const std::string& name,
+                      std::vector<ValueId> inputs, const std::string& output_name, NodeId before);
+
+/// Optional inputs that are absent and last are dropped.
+void drop_absent_inputs(Node& node);
+
 /// f32 and f64, the types whose constants are folded.
 bool is_foldable_type(DType dtype);
 
@@ -43,8 +54,13 @@ std::vector<double> to_doubles(const Tensor& tensor);
 /// numbers overflow.
 bool fold_affine(Graph& graph, NodeId node, const Affine& affine);
 
+/// The constant bias of a Conv or Gemm, times beta, one number per channel; zeros where it is absent. Nothing
+/// where it is computed or differs by row.
+std::optional<std::vector<double>> bias_of(const Graph& graph, const Node& node, size_t channels,
+                                           double beta = 1);
+
 /// Folds every affine node of these types into the Conv or Gemm before it, where nothing else reads in
-/// between.
-bool fold_into_producers(Graph& graph, std::initializer_list<OpType> types);
+/// between. Returns how many.
+int fold_into_producers(Graph& graph, std::initializer_list<OpType> types);
 
 }  // namespace xdn::fusion

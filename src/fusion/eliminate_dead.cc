@@ -3,6 +3,6 @@
 
 namespace xdn::fusion {
 
-bool eliminate_dead(Graph& graph) { return graph.eliminate_dead() != 0; }
+int eliminate_dead(Graph& graph) { return static_cast<int>(graph.eliminate_dead()); }
 
 }  // namespace xdn::fusion

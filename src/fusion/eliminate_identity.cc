@@ -23,6 +23,13 @@ bool is_sorted_permutation(const Dims& perm) {
   return true;
 }
 
+/// With the input's extents, no pads and one tap, nothing moves.
+bool is_single_tap(const Window& window) {
+  return std::all_of(window.kernel.begin(), window.kernel.end(), [](int64_t k) { return k == 1; }) &&
+         std::all_of(window.strides.begin(), window.strides.end(), [](int64_t s) { return s == 1; }) &&
+         std::all_of(window.pads_begin.begin(), window.pads_begin.end(), is_zero);
+}
+
 bool is_filled_with(const Graph& graph, ValueId id, double wanted) {
   if (!graph.is_constant(id)) return false;
   const Tensor& tensor = graph.constant(id);
@@ -71,6 +78,9 @@ ValueId passed_on(const Graph& graph, const Node& node) {
       return x_if(is_filled_with(graph, node.input(1), 1));
     case OpType::kSub:
       return x_if(is_filled_with(graph, node.input(1), 0));
+    case OpType::kMaxPool:
+    case OpType::kAveragePool:
+      return x_if(same_shape && is_single_tap(node.as<PoolAttrs>().window));
     default:
       return kNoValue;
   }
@@ -78,20 +88,15 @@ ValueId passed_on(const Graph& graph, const Node& node) {
 
 }  // namespace
 
-bool eliminate_identity(Graph& graph) {
-  bool changed = false;
+int eliminate_identity(Graph& graph) {
+  int rewrites = 0;
   const std::vector<NodeId> order = graph.order();
   for (const NodeId id : order) {
     const ValueId y = graph.output_of(id), x = passed_on(graph, graph.node(id));
     if (x == kNoValue || graph.value(x).shape != graph.value(y).shape) continue;
-    // A graph output needs a node of its own to carry its name.
-    const bool x_has_a_name_to_keep = graph.value(x).producer == kNoNode || graph.is_output(x);
-    if (graph.is_output(y) && x_has_a_name_to_keep) continue;
-    graph.replace_uses(y, x);
-    graph.erase(id);
-    changed = true;
+    if (bypass(graph, id, x)) ++rewrites;
   }
-  return changed;
+  return rewrites;
 }
 
 }  // namespace xdn::fusion

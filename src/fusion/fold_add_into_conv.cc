@@ -5,6 +5,6 @@
 
 namespace xdn::fusion {
 
-bool fold_add_into_conv(Graph& graph) { return fold_into_producers(graph, {OpType::kAdd, OpType::kSub}); }
+int fold_add_into_conv(Graph& graph) { return fold_into_producers(graph, {OpType::kAdd, OpType::kSub}); }
 
 }  // namespace xdn::fusion

@@ -28,8 +28,8 @@ bool fold(Graph& graph, NodeId batchnorm, const Affine& affine) {
 
 }  // namespace
 
-bool fold_affine_into_batchnorm(Graph& graph) {
-  bool changed = false;
+int fold_affine_into_batchnorm(Graph& graph) {
+  int rewrites = 0;
   std::vector<int> uses = use_counts(graph);
   const std::vector<NodeId> order = graph.order();
   for (const NodeId id : order) {
@@ -42,9 +42,9 @@ bool fold_affine_into_batchnorm(Graph& graph) {
     graph.replace_uses(graph.output_of(id), affine->x);
     graph.erase(id);
     uses = use_counts(graph);
-    changed = true;
+    ++rewrites;
   }
-  return changed;
+  return rewrites;
 }
 
 }  // namespace xdn::fusion

@@ -5,6 +5,6 @@
 
 namespace xdn::fusion {
 
-bool fold_batchnorm(Graph& graph) { return fold_into_producers(graph, {OpType::kBatchNorm}); }
+int fold_batchnorm(Graph& graph) { return fold_into_producers(graph, {OpType::kBatchNorm}); }
 
 }  // namespace xdn::fusion

@@ -50,8 +50,8 @@ bool is_small(const Graph& graph, const Node& node) {
 
 }  // namespace
 
-bool fold_constants(Graph& graph) {
-  bool changed = false;
+int fold_constants(Graph& graph) {
+  int rewrites = 0;
   const std::vector<NodeId> order = graph.order();
   for (const NodeId id : order) {
     const Node& node = graph.node(id);
@@ -73,9 +73,9 @@ bool fold_constants(Graph& graph) {
     value.shape = result.dims();
     value.constant = std::move(result);
     graph.erase(id);
-    changed = true;
+    ++rewrites;
   }
-  return changed;
+  return rewrites;
 }
 
 }  // namespace xdn::fusion

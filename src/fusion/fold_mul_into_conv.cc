@@ -5,6 +5,6 @@
 
 namespace xdn::fusion {
 
-bool fold_mul_into_conv(Graph& graph) { return fold_into_producers(graph, {OpType::kMul, OpType::kDiv}); }
+int fold_mul_into_conv(Graph& graph) { return fold_into_producers(graph, {OpType::kMul, OpType::kDiv}); }
 
 }  // namespace xdn::fusion

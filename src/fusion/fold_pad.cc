@@ -65,8 +65,8 @@ std::optional<OpAttrs> folded(const Node& node, const PadAttrs& pad) {
 
 }  // namespace
 
-bool fold_pad(Graph& graph) {
-  bool changed = false;
+int fold_pad(Graph& graph) {
+  int rewrites = 0;
   std::vector<int> uses = use_counts(graph);
   const std::vector<NodeId> order = graph.order();
   for (const NodeId id : order) {
@@ -82,9 +82,9 @@ bool fold_pad(Graph& graph) {
     node.inputs[0] = graph.node(pad).inputs[0];
     graph.erase(pad);
     uses = use_counts(graph);
-    changed = true;
+    ++rewrites;
   }
-  return changed;
+  return rewrites;
 }
 
 }  // namespace xdn::fusion

@@ -34,8 +34,8 @@ Activation* activation_slot(Graph& graph, ValueId value) {
 
 }  // namespace
 
-bool fuse_relu(Graph& graph) {
-  bool changed = false;
+int fuse_relu(Graph& graph) {
+  int rewrites = 0;
   std::vector<int> uses = use_counts(graph);
   const std::vector<NodeId> order = graph.order();
   for (const NodeId id : order) {
@@ -48,9 +48,9 @@ bool fuse_relu(Graph& graph) {
     graph.replace_uses(graph.output_of(id), x);
     graph.erase(id);
     uses = use_counts(graph);
-    changed = true;
+    ++rewrites;
   }
-  return changed;
+  return rewrites;
 }
 
 }  // namespace xdn::fusion

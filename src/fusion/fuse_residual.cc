@@ -22,8 +22,8 @@ NodeId candidate(const Graph& graph, const Node& add, size_t i, const std::vecto
 
 }  // namespace
 
-bool fuse_residual(Graph& graph) {
-  bool changed = false;
+int fuse_residual(Graph& graph) {
+  int rewrites = 0;
   std::vector<int> uses = use_counts(graph);
   const std::vector<NodeId> order = graph.order();
   for (const NodeId id : order) {
@@ -46,9 +46,9 @@ bool fuse_residual(Graph& graph) {
     graph.replace_uses(graph.output_of(id), sum);
     graph.erase(id);
     uses = use_counts(graph);
-    changed = true;
+    ++rewrites;
   }
-  return changed;
+  return rewrites;
 }
 
 }  // namespace xdn::fusion

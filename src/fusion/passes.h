@@ -4,16 +4,26 @@
 
 namespace xdn::fusion {
 
-// One per file of the same name.
-bool eliminate_dead(Graph& graph);
-bool eliminate_identity(Graph& graph);
-bool fold_add_into_conv(Graph& graph);
-bool fold_affine_into_batchnorm(Graph& graph);
-bool fold_batchnorm(Graph& graph);
-bool fold_constants(Graph& graph);
-bool fold_mul_into_conv(Graph& graph);
-bool fold_pad(Graph& graph);
-bool fuse_relu(Graph& graph);
-bool fuse_residual(Graph& graph);
+// One per file of the same name. Each returns how many times it rewrote.
+int eliminate_dead(Graph& graph);
+int eliminate_identity(Graph& graph);
+int eliminate_relu(Graph& graph);
+int fold_add_into_conv(Graph& graph);
+int fold_affine_into_batchnorm(Graph& graph);
+int fold_batchnorm(Graph& graph);
+int fold_constants(Graph& graph);
+int fold_mul_into_conv(Graph& graph);
+int fold_pad(Graph& graph);
+int fuse_relu(Graph& graph);
+int fuse_residual(Graph& graph);
+int hoist_relu(Graph& graph);
+int normalize_flatten(Graph& graph);
+int normalize_global_pool(Graph& graph);
+int turn_matmul_into_gemm(Graph& graph);
+
+// Those that may cost more than they save: they rewrite where it pays or, if forced, wherever it is exact.
+int dirac_shortcut(Graph& graph, bool forced);
+int merge_projection(Graph& graph, bool forced);
+int reserve_and_merge(Graph& graph, bool forced);
 
 }  // namespace xdn::fusion

@@ -198,8 +198,13 @@ std::vector<BadCase> fusing() {
             expected};
   };
   return {
-      fuse("fuse_level_traditional", {"-o", "out.onnx", "--level", "traditional"},
-           "not available in this version; --level none converts"),
+      fuse("fuse_unknown_pass", {"-o", "out.onnx", "--disable", "fuse_all"},
+           "unknown pass 'fuse_all'; the passes are eliminate_dead"),
+      fuse("fuse_force_what_is_free", {"-o", "out.onnx", "--level", "aggressive", "--force", "fuse_relu"},
+           "no pass to force: 'fuse_relu'; the passes are reserve_and_merge"),
+      fuse("fuse_force_at_a_level_without", {"-o", "out.onnx", "--force", "dirac_shortcut"},
+           "no pass 'dirac_shortcut': this level has none that can be forced"),
+      fuse("fuse_dump_to_nowhere", {"-o", "out.onnx", "--dump", "nowhere"}, "nowhere: is not a folder"),
       fuse("fuse_level_unknown", {"-o", "out.onnx", "--level", "deep"}, "--level: expected one of none"),
       fuse("fuse_into_a_missing_folder", {"-o", "nowhere/out.onnx", "--level", "none"},
            "nowhere/out\\.onnx: .*folder"),

@@ -196,6 +196,29 @@ TEST_F(Verbs, FuseKeepsThePreprocessFileOfTheSameStem) {
   EXPECT_EQ(read_text(dir_ / "caffe/net.preprocess.json"), color_preprocess());
 }
 
+TEST_F(Verbs, FuseReportsWhatEachRewriteLeft) {
+  const std::string out = dir_ / "fused.onnx";
+  const Finished fused = run_xdn({"fuse", model_, "-o", out, "--level", "aggressive", "--report", "--force",
+                                  "dirac_shortcut", "--disable", "fuse_relu,hoist_relu"});
+  EXPECT_EQ(fused.code, 0) << fused.err;
+  EXPECT_THAT(fused.out, HasSubstr("(the model)"));
+  EXPECT_THAT(fused.out, HasSubstr("wrote " + out));
+  const Json json = json_of({"fuse", model_, "-o", out});
+  EXPECT_EQ(json["level"], "traditional");
+  Json last = json["before"];
+  for (const Json& rewrite : json["rewrites"]) {
+    EXPECT_EQ(rewrite["before"], last);
+    EXPECT_GT(rewrite["times"], 0);
+    last = rewrite["after"];
+  }
+  EXPECT_EQ(json["after"], last);
+  EXPECT_LE(json["after"]["operators"], json["before"]["operators"]);
+  EXPECT_LE(json["after"]["predicted_ms"], json["before"]["predicted_ms"]);
+  write_png(dir_ / "a.png", 8, 8, 20, 220, 20);
+  EXPECT_EQ(json_of({"run", out, dir_ / "a.png"})["images"][0]["top"][0]["name"],
+            json_of({"run", model_, dir_ / "a.png"})["images"][0]["top"][0]["name"]);
+}
+
 TEST_F(Verbs, RunAgreesOnEveryInstructionSetThatRunsHere) {
   write_png(dir_ / "a.png", 8, 8, 140, 20, 100);
   const Json oracle = json_of({"run", model_, dir_ / "a.png", "--isa", "ref"});

@@ -57,6 +57,8 @@ TEST(EliminateIdentity, EveryKind) {
       around("Add(%r, %c)", zeros),
       around("Add(%c, %r)", zeros),
       around("Sub(%r, %c)", zeros),
+      around("MaxPool(%r) kernel=[1,1] dilations=[2,3]"),
+      around("AveragePool(%r) kernel=[1,1]"),
   };
   for (const std::string& text : cases) {
     SCOPED_TRACE(text);
@@ -85,6 +87,8 @@ TEST(EliminateIdentity, NoChange) {
            around("Sub(%c, %r)", "const %c f32[] [0]"),
            around("Add(%r, %c)", "const %c f32[] [1e-30]"),
            around("Pow(%r, %c)", "const %c f32[] [1]"),
+           around("MaxPool(%r) kernel=[1,1] strides=[2,1]"),
+           around("AveragePool(%r) kernel=[3,1] pads_begin=[1,0] pads_end=[1,0]"),
        }) {
     expect_no_change("eliminate_identity", text);
   }
@@ -108,6 +112,52 @@ TEST(EliminateIdentity, OfTwoNamesForOneValueOneStays) {
       "eliminate_identity",
       "graph { input %x f32[N,3] %r = Relu(%x) %y = Identity(%r) %z = Identity(%r) output %y output %z }",
       "graph { input %x f32[N,3] %y = Relu(%x) %z = Identity(%y) output %y output %z }");
+}
+
+/// INPUT -> MIDDLE on %a -> LAST on %b.
+std::string relus(const std::string& middle, const std::string& last) {
+  return "graph { input %x f32[N,3,4,4] const %w f32[3,3,1,1] random(1) %a = " + middle + " %y = " + last +
+         " output %y }";
+}
+
+TEST(EliminateRelu, OfWhatIsNeverNegative) {
+  const std::string tail = " %y = Sigmoid(%r) output %y }";
+  const std::string head = "graph { input %x f32[N,3,4,4] const %w f32[3,3,1,1] random(1) ";
+  for (const std::string chain : {
+           "%b = Relu(%x)",
+           "%a = Relu(%x) %b = MaxPool(%a) kernel=[2,2] strides=[2,2]",
+           "%a = Relu(%x) %c = AveragePool(%a) kernel=[3,3] pads_begin=[1,1] pads_end=[1,1] "
+           "count_include_pad=true %b = Concat(%c, %a)",
+           "%a = Sigmoid(%x) %c = Relu(%x) %b = Add(%a, %c)",
+           "%b = Clip(%x) min=0.5 max=0.75",
+           "%b = Conv(%x, %w) kernel=[1,1] act=relu",
+           "%b = Conv(%x, %w) kernel=[1,1] act=clip(0,0.5)",
+           "%a = Softmax(%x) %c = GlobalAveragePool(%a) %b = Flatten(%c)",
+       }) {
+    SCOPED_TRACE(chain);
+    std::string after = head + chain + tail;
+    after.replace(after.find("Sigmoid(%r)"), 11, "Sigmoid(%b)");
+    for (const std::string relu : {"Relu(%b)", "LeakyRelu(%b) alpha=-2", "Clip(%b) min=0", "Clip(%b) min=-1"})
+      expect_rewrite("eliminate_relu", head + chain + " %r = " + relu + tail, after);
+  }
+}
+
+TEST(EliminateRelu, NoChange) {
+  for (const std::string& text : {
+           relus("Identity(%x)", "Relu(%a)"),
+           relus("LeakyRelu(%x)", "Relu(%a)"),
+           relus("Clip(%x) min=-1", "Relu(%a)"),
+           relus("Conv(%x, %w) kernel=[1,1] act=clip(-1,1)", "Relu(%a)"),
+           relus("Relu(%x)", "Clip(%a) max=1"),
+           relus("Relu(%x)", "Clip(%a) min=0.5"),
+           // A window in the padding alone gives -inf.
+           std::string("graph { input %x f32[N,1,1,1] %r = Relu(%x) %m = MaxPool(%r) kernel=[2,2] "
+                       "dilations=[2,2] pads_begin=[1,1] pads_end=[1,1] %y = Relu(%m) output %y }"),
+           // Both names are wanted.
+           std::string("graph { input %x f32[N,3] %r = Relu(%x) %y = Relu(%r) output %r output %y }"),
+       }) {
+    expect_no_change("eliminate_relu", text);
+  }
 }
 
 TEST(FoldConstants, EvaluatesWhatDependsOnNoInput) {

@@ -1,5 +1,10 @@
+#include <filesystem>
+#include <set>
+
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "fusion/support.h"
+#include "support/shared_data.h"
 
 namespace xdn {
 namespace {
@@ -132,7 +137,7 @@ TEST(Pipeline, UnknownNamesAreRefused) {
 TEST(Pipeline, VerifiesWhatPassesLeave) {
   const Pass broken{"broken", [](Graph& graph) {
                       graph.set_outputs({});
-                      return true;
+                      return 1;
                     }};
   Graph graph = parse_graph(kBlock);
   EXPECT_THROW(run_passes(graph, std::span(&broken, 1)), Error);
@@ -144,8 +149,61 @@ TEST(Pipeline, VerifiesItsInput) {
   EXPECT_THROW(run_passes(graph, traditional_passes()), Error);
 }
 
+TEST(Pipeline, CountsAndRecordsRewrites) {
+  Graph graph = parse_graph(kBlock);
+  graph.metadata["xdn.steps"] = "prune";
+  const PipelineReport report = run_passes(graph, traditional_passes());
+  EXPECT_EQ(report_of(report, "fold_batchnorm").rewrites, 3);
+  EXPECT_EQ(report_of(report, "fuse_residual").rewrites, 1);
+  int steps = 0, rewrites = 0;
+  for (const PassStep& step : report.steps) steps += step.rewrites;
+  for (const PassReport& pass : report.passes) rewrites += pass.rewrites;
+  EXPECT_EQ(steps, rewrites);
+  record_steps(graph, report);
+  EXPECT_EQ(
+      graph.metadata.at("xdn.steps"),
+      "prune; eliminate_dead x1; eliminate_identity x1; fold_constants x1; fold_pad x1; fold_batchnorm x3; "
+      "fold_mul_into_conv x2; fold_add_into_conv x1; fuse_residual x1; fuse_relu x2");
+  record_steps(graph, run_passes(graph, traditional_passes()));
+  EXPECT_TRUE(graph.metadata.at("xdn.steps").ends_with("fuse_relu x2"));
+}
+
+TEST(Pipeline, DumpsWhatEachPassLeaves) {
+  const testing::TempDir folder;
+  Graph graph = parse_graph(kBlock);
+  FuseOptions options;
+  options.dump_folder = folder.path().string();
+  const PipelineReport report = run_passes(graph, traditional_passes(), options);
+  std::set<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    files.insert(entry.path().filename().string());
+  EXPECT_EQ(files.size(), report.steps.size());
+  EXPECT_TRUE(files.contains("01_eliminate_dead.txt"));
+  const std::string last = read_file(folder / ("09_" + report.steps.back().name + ".txt"));
+  EXPECT_NE(last.find("act=relu"), std::string::npos);
+}
+
+TEST(Pipeline, APricedPassWaitsForTheOthers) {
+  static std::string trace;
+  trace.clear();
+  const Pass passes[] = {{"first",
+                          [](Graph&) {
+                            trace += "f";
+                            return trace.size() < 3 ? 1 : 0;
+                          }},
+                         {"priced", nullptr, [](Graph&, bool forced) {
+                            trace += forced ? "P" : "p";
+                            return 0;
+                          }}};
+  Graph graph = parse_graph(kBlock);
+  FuseOptions options;
+  options.forced = {"priced"};
+  run_passes(graph, passes, options);
+  EXPECT_EQ(trace, "fffP");
+}
+
 TEST(Pipeline, StopsWhereAPassNeverRests) {
-  const Pass restless{"restless", [](Graph&) { return true; }};
+  const Pass restless{"restless", [](Graph&) { return 1; }};
   Graph graph = parse_graph(kBlock);
   const PipelineReport report = run_passes(graph, std::span(&restless, 1));
   EXPECT_FALSE(report.converged);

@@ -60,17 +60,22 @@ async function compareLogits() {
   }
 }
 
+/** At every level, and with the shortcuts that rewrites can take into convolutions taken. */
 async function compareConverted() {
   mkdirSync(scratch, {recursive: true});
   const onnx = path.join(scratch, 'converted.onnx');
   const spec = `${path.join(resnet50, 'resnet50.prototxt')}:${path.join(resnet50, 'resnet50.caffemodel')}`;
-  const ran = spawnSync(xdn, ['fuse', spec, '-o', onnx, '--level', 'none'], {encoding: 'utf8'});
-  if (ran.status !== 0) throw new Error(ran.error?.message ?? ran.stderr.trim());
   const golden = readNpy(path.join(resnet50, 'golden_logits.npy'));
   const input = goldenInput(path.join(resnet50, 'resnet50'), golden.dims[0]);
-  const results = await runOrt(withOutput(readFileSync(onnx), 'fc10'), [input]);
-  const worst = expectEqual({...results.fc10, dims: golden.dims}, {...golden, type: 'f32'}, kTolerance);
-  console.log(`converted ResNet-50, ${golden.dims[0]} images: ${worst.toExponential(1)} of the largest golden logit`);
+  for (const level of [['none'], ['traditional'], ['aggressive'],
+                       ['aggressive', '--force', 'merge_projection,dirac_shortcut']]) {
+    const ran = spawnSync(xdn, ['fuse', spec, '-o', onnx, '--level', ...level], {encoding: 'utf8'});
+    if (ran.status !== 0) throw new Error(ran.error?.message ?? ran.stderr.trim());
+    const results = await runOrt(withOutput(readFileSync(onnx), 'fc10'), [input]);
+    const worst = expectEqual({...results.fc10, dims: golden.dims}, {...golden, type: 'f32'}, kTolerance);
+    console.log(`converted ResNet-50, ${level.join(' ')}, ${golden.dims[0]} images: ` +
+                `${worst.toExponential(1)} of the largest golden logit`);
+  }
 }
 
 try {
