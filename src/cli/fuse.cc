@@ -30,23 +30,22 @@ void check_request(const FuseFlags& flags) {
         ErrorKind::kUsage,
         fmt::format("--level {} is not available in this version; --level none converts", flags.level));
   }
-  if (fs::path(flags.out).extension() != ".onnx") {
-    throw Error(ErrorKind::kUsage,
-                "expected a name that ends in .onnx; other forms are not available in this version")
-        .in_file(flags.out);
-  }
-  check_output(flags.out);
   std::error_code ignored;
-  for (const std::string& file : model_files(flags.model)) {
-    if (fs::equivalent(file, flags.out, ignored)) {
-      throw input_error("is the model itself, expected another name to write to").in_file(flags.out);
+  for (const std::string& out : xdn::model_files(flags.out)) {
+    check_output(out);
+    for (const std::string& file : model_files(flags.model)) {
+      if (fs::equivalent(file, out, ignored)) {
+        throw input_error("is the model itself, expected another name to write to").in_file(out);
+      }
     }
   }
 }
 
 int run(const FuseFlags& flags) {
   check_request(flags);
-  const Graph graph = load_model(flags.model);
+  Graph graph = load_model(flags.model);
+  std::string& steps = graph.metadata["xdn.steps"];
+  steps += (steps.empty() ? "fuse --level " : "; fuse --level ") + flags.level;
 
   // The preprocess file is prepared before, and renamed into place after, the model: both appear, or none.
   const std::string from = model_stem(flags.model) + ".preprocess.json";
@@ -59,7 +58,7 @@ int run(const FuseFlags& flags) {
     preprocess.emplace(to);
     preprocess->write(read_file(from, kMostPreprocessBytes));
   }
-  export_onnx(graph, flags.out);
+  save_model(graph, flags.out);
   if (preprocess) preprocess->commit();
   fmt::print("wrote {}{}\n", printable(flags.out), preprocess ? " and " + printable(to) : "");
   return 0;
@@ -72,7 +71,7 @@ Action add_fuse(CLI::App& app) {
   app.add_option("MODEL", flags->model, "The model to read")->required()->type_name("");
   app.add_option("-o,--output", flags->out, "The model to write; what stands beside MODEL goes beside it")
       ->required()
-      ->type_name("OUT.onnx");
+      ->type_name("OUT.onnx|OUT.prototxt:OUT.caffemodel");
   add_choice(app, "--level", flags->level, {"none", "traditional", "aggressive"},
              "How far to fuse; none: convert only")
       ->capture_default_str();

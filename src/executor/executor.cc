@@ -74,8 +74,8 @@ void check_option(int value, int most, const char* name) {
   }
 }
 
-// Below 8 rows a block of the kernel does too little per load; above 96 nothing is gained. Multiples of 12 fill the
-// blocks of every panel width.
+// Below 8 rows a block of the kernel does too little per load; above 96 nothing is gained. Multiples of 12
+// fill the blocks of every panel width.
 constexpr int64_t kLeastTile = 8, kMostTile = 96, kTileStep = 12;
 
 /// A tile's widest activation should stay in a core's L2. Weights that do not stay there stream through once
