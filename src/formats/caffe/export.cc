@@ -26,7 +26,9 @@ Graph prepared(Graph graph) {
   for (const NodeId id : order) {
     if (graph.node(id).type != OpType::kIdentity) continue;
     const ValueId x = graph.node(id).inputs[0], y = graph.output_of(id);
-    const bool x_keeps_its_name = graph.value(x).producer == kNoNode || graph.is_output(x);
+    const auto readers = [&] { return graph.users()[static_cast<size_t>(x)].size(); };
+    const bool x_keeps_its_name =
+        graph.value(x).producer == kNoNode || graph.is_output(x) || (graph.is_output(y) && readers() > 1);
     if (graph.is_output(y) && x_keeps_its_name) continue;
     graph.replace_uses(y, x);
     graph.erase(id);

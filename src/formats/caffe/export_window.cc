@@ -62,10 +62,14 @@ caffe::PoolingParameter pooling_parameter(bool average, const Axis& h, const Axi
   return param;
 }
 
-/// Layers that keep the first h x w positions of a blob; Silence takes what is cut off.
-void add_crop(CaffeExport& out, const Node& node, std::string from, const Axis& h, const Axis& w,
-              int64_t whole_h, int64_t whole_w) {
-  const std::string& top = out.blob(node.output);
+struct Extents {
+  int64_t h, w;
+  bool operator==(const Extents&) const = default;
+};
+
+/// Layers that keep the first positions of a blob; Silence takes what is cut off.
+void add_crop(CaffeExport& out, const Node& node, std::string from, const std::string& top, Extents whole,
+              Extents kept) {
   std::vector<std::string> rests;
   const auto cut = [&](int axis, int64_t extent, bool last) {
     const std::string suffix = axis == 2 ? "rows" : "columns";
@@ -77,8 +81,8 @@ void add_crop(CaffeExport& out, const Node& node, std::string from, const Axis& 
     param.add_slice_point(static_cast<uint32_t>(extent));
     from = to;
   };
-  if (whole_h > h.out) cut(2, h.out, whole_w == w.out);
-  if (whole_w > w.out) cut(3, w.out, true);
+  if (whole.h > kept.h) cut(2, kept.h, whole.w == kept.w);
+  if (whole.w > kept.w) cut(3, kept.w, true);
   out.add("Silence", out.layer_name(node, "silence"), rests, {});
 }
 
@@ -117,18 +121,29 @@ void export_pool(CaffeExport& out, const Node& node) {
     return caffe_extent(h, round_up, any_pad) == h.out && caffe_extent(w, round_up, any_pad) == w.out;
   };
   const bool told_to_floor = !fits(true) && out.has_feature("round_mode") && fits(false);
-  const int64_t whole_h = caffe_extent(h, !told_to_floor, any_pad),
-                whole_w = caffe_extent(w, !told_to_floor, any_pad);
-  if (whole_h < h.out || whole_w < w.out) {
+  const Extents kept{h.out, w.out},
+      whole{caffe_extent(h, !told_to_floor, any_pad), caffe_extent(w, !told_to_floor, any_pad)};
+  if (whole.h < kept.h || whole.w < kept.w) {
     throw not_in_caffe(node, "no padding that is alike at both ends gives the size " + to_string(y));
   }
-  const bool whole = whole_h == h.out && whole_w == w.out;
-  const std::string top =
-      whole ? out.blob(node.output) : out.fresh_blob(out.blob(node.output) + "/rounded_up");
-  auto& layer = out.add("Pooling", out.layer_name(node), {out.blob(node.inputs[0])}, {top}).proto;
+  const std::string final_top = out.blob(node.output);
+  std::string bottom = out.blob(node.inputs[0]), top = final_top;
+  if (whole != kept && any_pad) top = out.fresh_blob(top + "/rounded_up");
+  if (whole != kept && !any_pad) {
+    // Without padding the input ends where the last window does; Caffe would not even drop a window that lies
+    // wholly beyond it.
+    const auto reach = [](const Axis& a, bool shorten) {
+      return shorten ? (a.out - 1) * a.stride + a.kernel : a.in;
+    };
+    const std::string inside = out.fresh_blob(bottom + "/inside");
+    add_crop(out, node, bottom, inside, {h.in, w.in},
+             {reach(h, whole.h > kept.h), reach(w, whole.w > kept.w)});
+    bottom = inside;
+  }
+  auto& layer = out.add("Pooling", out.layer_name(node), {bottom}, {top}).proto;
   *layer.mutable_pooling_param() = pooling_parameter(average, h, w);
   if (told_to_floor) layer.mutable_pooling_param()->set_round_mode(caffe::PoolingParameter::FLOOR);
-  if (!whole) add_crop(out, node, top, h, w, whole_h, whole_w);
+  if (whole != kept && any_pad) add_crop(out, node, top, final_top, whole, kept);
 }
 
 void export_global_pool(CaffeExport& out, const Node& node) {
