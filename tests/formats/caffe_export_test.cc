@@ -116,9 +116,9 @@ TEST(CaffeExport, AffineConstants) {
     const %s f32[4,1,1] random(1) const %b f32[1,4,1,1] random(2) const %w f32[4,1,8] random(3)
     %m = Mul(%x, %s) %y = Add(%m, %b) %z = Mul(%s, %x) %u = Sub(%x, %b) %v = Sub(%b, %x) %t = Add(%x, %w)
     output %y output %z output %u output %v output %t })");
-  EXPECT_THAT(channels.layers(), ElementsAre("Scale y", "Scale z", "Bias u", "Scale v", "Bias t"));
+  EXPECT_THAT(channels.layers(), ElementsAre("Scale y", "Scale z", "Scale u", "Scale v", "Scale t"));
   EXPECT_TRUE(channels.layer("y").scale_param().bias_term());
-  EXPECT_EQ(channels.layer("t").bias_param().num_axes(), 3);
+  EXPECT_EQ(channels.layer("t").scale_param().num_axes(), 3);
 }
 
 TEST(CaffeExport, Eltwise) {

@@ -126,8 +126,11 @@ TEST(CaffeRoundTrip, UnknownFieldsOfTheCaffemodel) {
 TEST(CaffeRoundTrip, WhatNewerCaffesHaveStaysWhereTheFileHadIt) {
   const Exported files = expect_round_trip(import_texts(
       input_layer({1, 3, 8, 8}) + layer("Clip", {"data"}, {"clip"}, "clip_param { min: 0 max: 6 }") +
-      layer("Pooling", {"clip"}, {"pool"}, "pooling_param { kernel_size: 3 stride: 2 round_mode: FLOOR }")));
-  EXPECT_EQ(files.layers(), (std::vector<std::string>{"Clip clip", "Pooling pool"}));
+          layer("Pooling", {"clip"}, {"pool"},
+                "pooling_param { kernel_size: 3 stride: 2 round_mode: FLOOR }") +
+          layer("Bias", {"pool"}, {"pool"}, "", "bias"),
+      WeightsFile().add_noise("bias", {{3}})));
+  EXPECT_EQ(files.layers(), (std::vector<std::string>{"Clip clip", "Pooling pool", "Bias bias"}));
 }
 
 TEST(CaffeRoundTrip, DropoutAndSplitGoUnlessAnOutputNeedsThem) {

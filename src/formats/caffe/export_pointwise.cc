@@ -178,10 +178,13 @@ void export_scale(CaffeExport& out, const Node& node, Step step) {
   ValueId x = step.x;
   std::optional<Tensor> scale, bias;
   (step.kind == Step::kTimes ? scale : bias) = step.c.blob;
+  const auto filled = [&](double value) {
+    Operand c = step.c;
+    for_all(c, [&](double) { return value; });
+    return c.blob;
+  };
   if (step.negative) {
-    Operand minus = step.c;
-    for_all(minus, [](double) { return -1; });
-    scale = minus.blob;
+    scale = filled(-1);
   } else if (step.kind == Step::kPlus) {
     if (auto before = step_before(out, x, Step::kTimes, step.c)) {
       out.absorb(*before->first);
@@ -190,6 +193,8 @@ void export_scale(CaffeExport& out, const Node& node, Step step) {
       scale = before->second.c.blob;
     }
   }
+  // OpenCV knows no Bias layers.
+  if (!scale && !out.has_feature("bias")) scale = filled(1);
   const std::string bottom = out.blob_in_place(x, node.output);
   CaffeLayer& layer =
       out.add(scale ? "Scale" : "Bias", out.layer_name(named), {bottom}, {out.blob(node.output)});

@@ -54,7 +54,7 @@ class CaffeExport {
   void absorb(const Node& node) { absorbed_.insert(node.output); }
   bool is_absorbed(const Node& node) const { return absorbed_.contains(node.output); }
 
-  /// Whether the file that the graph comes from relies on more than Caffe 1.0 has.
+  /// Whether the file that the graph comes from uses what not every reader knows; see PreservedFields.
   bool has_feature(const std::string& name) const;
 
   /// The layers of an activation in place of y's blob. Throws where Caffe has none.

@@ -52,7 +52,7 @@ class LayerBuilder {
   bool has_weights() const { return import_.weights.blob_count(layer.name()) > 0; }
   int blob_count() const { return import_.weights.blob_count(layer.name()); }
   std::vector<Tensor> weights(const std::vector<Dims>& expected);
-  /// Notes that the layer relies on what Caffe 1.0 has not.
+  /// Notes that the layer uses what not every reader of Caffe files knows; see PreservedFields.
   void needs(const char* feature) { import_.preserver.add_feature(feature); }
   ValueId constant(const std::string& suffix, Tensor tensor);
   ValueId scalar(const std::string& suffix, float value) { return constant(suffix, Tensor::scalar(value)); }

@@ -15,7 +15,8 @@ namespace xdn {
 ///                    it computes (fillers, learning rates, Cambricon's quantization), unknown ones included
 ///   caffe.unknown    caffemodel: unknown fields per layer, in wire format and hexadecimal
 ///   caffe.weights    layer and checksum of weights whose quantization the prototxt holds: "HASH NAME" lines
-///   caffe.features   what the file needs beyond Caffe 1.0: clip, round_mode, normalise
+///   caffe.features   what the file uses that not every reader of Caffe files knows: bias, clip, normalise,
+///                    round_mode
 class PreservedFields {
  public:
   /// Reads the metadata; what it cannot read it ignores.
