@@ -153,6 +153,18 @@ TEST(CaffeExport, Slices) {
   EXPECT_THAT(part.layers(), ElementsAre("Slice y/axis1", "Slice y/axis3", "Silence y/silence"));
 }
 
+/// Convolutions of ones and zeros: the shortcuts of CIFAR's residual networks need them.
+TEST(CaffeExport, SteppingSlicesAndPads) {
+  const Exported files = expect_round_trip(R"(graph { input %x f32[N,3,9,8]
+    %s = Slice(%x) axes=[2,3] starts=[0,0] ends=[9,8] steps=[2,2] %y = Pad(%s) begin=[0,2,0,0] end=[0,1,0,0]
+    %t = Slice(%x) axes=[3] starts=[1] ends=[7] steps=[3] %z = Pad(%x) begin=[0,0,1,2] end=[0,0,1,0]
+    output %y output %t output %z })");
+  EXPECT_THAT(files.layers(), ElementsAre("Convolution s", "Convolution y", "Slice t/axis3", "Convolution t",
+                                          "Silence t/silence", "Convolution z"));
+  EXPECT_EQ(files.layer("s").convolution_param().group(), 3u);
+  EXPECT_EQ(files.layer("y").convolution_param().num_output(), 6u);
+}
+
 TEST(CaffeExport, OutputsThatAreReadOrStandInAnotherOrder) {
   expect_round_trip(kImage + "%a = Relu(%x) %b = Sigmoid(%a) output %a output %b }");
   expect_round_trip(kImage + "%a = Relu(%x) %b = Sigmoid(%x) output %b output %a }");
@@ -175,9 +187,10 @@ TEST(CaffeExport, WhatCaffeHasNotNamesTheNode) {
       {"%y = HardSwish(%x)", "HardSwish has no counterpart in Caffe"},
       {"%y = HardSigmoid(%x)", "HardSigmoid has no counterpart in Caffe"},
       {"%y = Transpose(%x) perm=[0,2,3,1]", "Transpose has no counterpart in Caffe"},
-      {"%y = Pad(%x) begin=[0,0,1,1] end=[0,0,1,1]", "only a layer with a window can pad"},
+      {"%y = Pad(%x) begin=[0,0,1,1] end=[0,0,1,1] mode=edge", "it pads with more than zeros"},
+      {"%y = Pad(%x) begin=[0,0,1,0] end=[0,0,0,-1]", "it pads the batch, or a matrix, or crops"},
       {"%y = ReduceMean(%x) axes=[1]", "its mean is not over the two spatial axes"},
-      {"%y = Slice(%x) axes=[2] starts=[0] ends=[4] steps=[2]", "it steps"},
+      {"%y = Slice(%x) axes=[1] starts=[0] ends=[4] steps=[2]", "it steps"},
       {"%y = MaxPool(%x) kernel=[2,2] dilations=[2,2]", "its window is dilated"},
       {"%y = AveragePool(%x) kernel=[3,3] pads_begin=[1,1] pads_end=[1,1]",
        "Caffe's average counts the padding"},

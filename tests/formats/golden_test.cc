@@ -74,6 +74,18 @@ TEST(Golden, ResNet50ThroughFilesOfBothFormats) {
     expect_close_to_largest(found->at("fc10"), expected.at("fc10"), 0);
 }
 
+TEST(Golden, ResNet20FromOnnxToCaffe) {
+  const auto models = models_dir();
+  if (!models) GTEST_SKIP() << "skipped: no shared models";
+  const auto folder = *models / "resnet20-cifar10";
+  const TempDir dir;
+  const Graph converted = saved_and_loaded(load_model((folder / "resnet20.onnx").string()),
+                                           dir / "net.prototxt:" + (dir / "net.caffemodel"));
+  const Tensor input = golden_input(*models, find_preprocess((folder / "resnet20").string()).value(), 16);
+  const Tensor found = run_reference(converted, std::span(&input, 1)).front();
+  expect_close_to_largest(found, read_npy((folder / "golden_logits.npy").string()), 1e-3);
+}
+
 /// The bytes of the golden images, folded into the first convolution.
 void expect_golden_plan(const std::string& folder, const std::string& spec_in_folder, Isa isa) {
   const auto models = models_dir();

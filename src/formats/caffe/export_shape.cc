@@ -126,15 +126,23 @@ void export_slice(CaffeExport& out, const Node& node) {
   std::string from = out.blob(node.inputs[0]);
   const std::string& top = out.blob(node.output);
   std::vector<std::string> rests;
+  Dims strides(x.size(), 1);
+  for (size_t i = 0; i < attrs.axes.size(); ++i) {
+    strides[static_cast<size_t>(attrs.axes[i])] = attrs.steps[i];
+    if (attrs.steps[i] < 1 || (attrs.steps[i] > 1 && attrs.axes[i] < 2))
+      throw not_in_caffe(node, "it steps back, or over channels or images");
+  }
+  const bool steps = strides != Dims(x.size(), 1);
   for (size_t i = 0; i < attrs.axes.size(); ++i) {
     Node single = node;
-    single.attrs = SliceAttrs{{attrs.axes[i]}, {attrs.starts[i]}, {attrs.ends[i]}, {attrs.steps[i]}};
-    if (!is_plain_cut(single)) throw not_in_caffe(node, "it steps, or cuts the batch");
+    single.attrs = SliceAttrs{{attrs.axes[i]}, {attrs.starts[i]}, {attrs.ends[i]}, {1}};
+    if (!is_plain_cut(single)) throw not_in_caffe(node, "it cuts the batch");
     const Cut cut = cut_of(single, x);
     int64_t& extent = x[static_cast<size_t>(cut.axis)];
     if (cut.end <= cut.start) throw not_in_caffe(node, "nothing is left");
     const bool last = i + 1 == attrs.axes.size();
-    const std::string to = last ? top : out.fresh_blob(top + "/cut");
+    if (steps && cut.start == 0 && cut.end == extent) continue;
+    const std::string to = last && !steps ? top : out.fresh_blob(top + "/cut");
     std::vector<std::string> tops;
     Dims points;
     const auto rest = [&] {
@@ -150,13 +158,36 @@ void export_slice(CaffeExport& out, const Node& node) {
       tops.push_back(rest());
       points.push_back(cut.end);
     }
-    const std::string name = attrs.axes.size() == 1 ? out.layer_name(node)
-                                                    : out.layer_name(node, "axis" + std::to_string(cut.axis));
+    const std::string name = attrs.axes.size() == 1 && !steps
+                                 ? out.layer_name(node)
+                                 : out.layer_name(node, "axis" + std::to_string(cut.axis));
     add_slice(out, name, from, cut.axis, points, tops);
     extent = cut.end - cut.start;
     from = to;
   }
+  if (steps) {
+    const Dims none(x.size() - 2, 0);
+    add_selection(out, out.layer_name(node), from, top, x,
+                  {Dims(strides.begin() + 2, strides.end()), none, none});
+  }
   if (!rests.empty()) out.add("Silence", out.layer_name(node, "silence"), rests, {});
+}
+
+void export_pad(CaffeExport& out, const Node& node) {
+  expect_computed(out, node);
+  const auto& attrs = node.as<PadAttrs>();
+  const Dims& x = out.shape(node.inputs[0]);
+  const auto negative = [](int64_t pad) { return pad < 0; };
+  if (attrs.mode != PadMode::kConstant || attrs.value != 0)
+    throw not_in_caffe(node, "it pads with more than zeros");
+  if (x.size() < 3 || attrs.begin[0] != 0 || attrs.end[0] != 0 ||
+      std::any_of(attrs.begin.begin(), attrs.begin.end(), negative) ||
+      std::any_of(attrs.end.begin(), attrs.end.end(), negative)) {
+    throw not_in_caffe(node, "it pads the batch, or a matrix, or crops");
+  }
+  add_selection(out, out.layer_name(node), out.blob(node.inputs[0]), out.blob(node.output), x,
+                {Dims(x.size() - 2, 1), Dims(attrs.begin.begin() + 2, attrs.begin.end()),
+                 Dims(attrs.end.begin() + 2, attrs.end.end()), attrs.begin[1], attrs.end[1]});
 }
 
 void export_softmax(CaffeExport& out, const Node& node) {

@@ -189,6 +189,29 @@ void export_convolution(CaffeExport& out, const Node& node) {
   out.add_activation(node, attrs.act, top);
 }
 
+void add_selection(CaffeExport& out, const std::string& name, const std::string& bottom,
+                   const std::string& top, const Dims& x, const Selection& selection) {
+  const int64_t channels = x[1], before = selection.channels_before,
+                made = before + channels + selection.channels_after;
+  const bool depthwise = made == channels;
+  Dims dims{made, depthwise ? 1 : channels};
+  dims.resize(x.size(), 1);
+  Tensor weight(DType::kF32, dims);
+  const auto data = weight.mutable_data<float>();
+  for (int64_t c = 0; c < channels; ++c)
+    data[static_cast<size_t>(depthwise ? c : (before + c) * channels + c)] = 1;
+  const Dims ones(x.size() - 2, 1);
+  Window window{ones, selection.strides, ones, selection.pads_begin, selection.pads_end};
+  make_pads_equal(window, weight, x);
+  CaffeLayer& layer = out.add("Convolution", name, {bottom}, {top});
+  auto& param = *layer.proto.mutable_convolution_param();
+  param.set_num_output(static_cast<uint32_t>(made));
+  param.set_bias_term(false);
+  set_window(param, window);
+  if (depthwise) param.set_group(static_cast<uint32_t>(channels));
+  layer.blobs.push_back(std::move(weight));
+}
+
 void export_gemm(CaffeExport& out, const Node& node) {
   const auto& attrs = node.as<GemmAttrs>();
   if (attrs.trans_a) throw not_in_caffe(node, "it transposes its input");

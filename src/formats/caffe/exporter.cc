@@ -52,7 +52,7 @@ void export_node(CaffeExport& out, const Node& node) {
     case OpType::kSoftmax:
       return export_softmax(out, node);
     case OpType::kPad:
-      throw not_in_caffe(node, "only a layer with a window can pad");
+      return export_pad(out, node);
     case OpType::kQuantizeLinear:
     case OpType::kDequantizeLinear:
       throw not_in_caffe(node, "its layers compute in float");

@@ -92,7 +92,16 @@ void export_prelu(CaffeExport& out, const Node& node);
 void export_pool(CaffeExport& out, const Node& node);
 void export_global_pool(CaffeExport& out, const Node& node);
 void export_lrn(CaffeExport& out, const Node& node);
+/// A Convolution of ones and zeros that moves numbers: every stride-th position, with zero channels before
+/// and after, and zeros around. Lists have one entry per spatial axis.
+struct Selection {
+  Dims strides, pads_begin, pads_end;
+  int64_t channels_before = 0, channels_after = 0;
+};
+void add_selection(CaffeExport& out, const std::string& name, const std::string& bottom,
+                   const std::string& top, const Dims& x, const Selection& selection);
 // export_shape.cc
+void export_pad(CaffeExport& out, const Node& node);
 void export_reshape(CaffeExport& out, const Node& node);
 void export_flatten(CaffeExport& out, const Node& node);
 void export_concat(CaffeExport& out, const Node& node);

@@ -151,6 +151,7 @@ Preserver::Preserver(const std::string& text, const caffe::NetParameter& parsed)
   if (parsed.has_opt_level()) preserved_ += "opt_level: " + std::to_string(parsed.opt_level()) + "\n";
   const bool v1 = parsed.layers_size() > 0;
   for (int i = 0; i < (v1 ? parsed.layers_size() : parsed.layer_size()); ++i) {
+    if (v1 && parsed.layers(i).has_layer()) continue;  // V0, which reading refuses
     caffe::LayerParameter layer = v1 ? upgrade_v1_layer(parsed.layers(i)) : parsed.layer(i);
     const std::string name = layer.name(), type = layer.type();
     if (name.empty() || type == "Input") continue;
