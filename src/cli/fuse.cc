@@ -27,16 +27,13 @@ struct FuseFlags {
 
 void check_request(const FuseFlags& flags) {
   flags.fusion.check();
-  if (fs::path(flags.out).extension() != ".onnx") {
-    throw Error(ErrorKind::kUsage,
-                "expected a name that ends in .onnx; other forms are not available in this version")
-        .in_file(flags.out);
-  }
-  check_output(flags.out);
   std::error_code ignored;
-  for (const std::string& file : model_files(flags.model)) {
-    if (fs::equivalent(file, flags.out, ignored)) {
-      throw input_error("is the model itself, expected another name to write to").in_file(flags.out);
+  for (const std::string& out : xdn::model_files(flags.out)) {
+    check_output(out);
+    for (const std::string& file : model_files(flags.model)) {
+      if (fs::equivalent(file, out, ignored)) {
+        throw input_error("is the model itself, expected another name to write to").in_file(out);
+      }
     }
   }
 }
@@ -57,7 +54,7 @@ int run(const FuseFlags& flags) {
     preprocess.emplace(to);
     preprocess->write(read_file(from, kMostPreprocessBytes));
   }
-  export_onnx(graph, flags.out);
+  save_model(graph, flags.out);
   if (preprocess) preprocess->commit();
   flags.fusion.finish(
       fmt::format("wrote {}{}\n", printable(flags.out), preprocess ? " and " + printable(to) : ""));
@@ -71,7 +68,7 @@ Action add_fuse(CLI::App& app) {
   app.add_option("MODEL", flags->model, "The model to read")->required()->type_name("");
   app.add_option("-o,--output", flags->out, "The model to write; what stands beside MODEL goes beside it")
       ->required()
-      ->type_name("OUT.onnx");
+      ->type_name("OUT.onnx|OUT.prototxt:OUT.caffemodel");
   flags->fusion.add_options(app);
   return [flags] { return run(*flags); };
 }

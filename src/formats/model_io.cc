@@ -30,14 +30,28 @@ Error unknown_form(const std::string& spec) {
 }  // namespace
 
 Graph load_model(const std::string& spec, const ImportOptions& options) {
+  const std::vector<std::string> files = model_files(spec);
+  return files.size() == 2 ? import_caffe(files[0], files[1]) : import_onnx(spec, options);
+}
+
+void save_model(const Graph& graph, const std::string& spec, const ExportOptions& options) {
+  const std::vector<std::string> files = model_files(spec);
+  if (files.size() == 2) {
+    export_caffe(graph, files[0], files[1]);
+  } else {
+    export_onnx(graph, spec, options);
+  }
+}
+
+std::vector<std::string> model_files(const std::string& spec) {
   if (const auto caffe = parse_caffe_spec(spec)) {
     if (caffe->caffemodel.empty()) {
       throw input_error("expected the weights after the colon: net.prototxt:weights.caffemodel")
           .in_file(spec);
     }
-    return import_caffe(caffe->prototxt, caffe->caffemodel);
+    return {caffe->prototxt, caffe->caffemodel};
   }
-  if (spec.ends_with(kOnnx)) return import_onnx(spec, options);
+  if (spec.ends_with(kOnnx)) return {spec};
   throw unknown_form(spec);
 }
 

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "graph/graph.h"
 
@@ -21,8 +22,23 @@ Graph load_model(const std::string& spec, const ImportOptions& options = {});
 Graph import_onnx(const std::string& path, const ImportOptions& options = {});
 Graph import_caffe(const std::string& prototxt, const std::string& caffemodel);
 
-/// Writes ONNX (opset 13, or 18 where the graph needs it), weights inside; temporary name, sync, rename.
-void export_onnx(const Graph& graph, const std::string& path);
+struct ExportOptions {
+  /// ONNX: weights go to MODEL.onnx.data beside the model; they do so in any case where one file cannot hold
+  /// them.
+  bool external_data = false;
+};
+
+/// Writes either form, as load_model reads them. Files appear whole or not at all, and so does a pair of
+/// files. graph.metadata["xdn.steps"] says in the file what was done to the model. Throws an input error
+/// naming the file and the layer that the format cannot say; nothing is written then.
+void save_model(const Graph& graph, const std::string& spec, const ExportOptions& options = {});
+/// Opset 13, or later where the graph needs it.
+void export_onnx(const Graph& graph, const std::string& path, const ExportOptions& options = {});
+/// Layers as of Caffe 1.0, the free batch as 1.
+void export_caffe(const Graph& graph, const std::string& prototxt, const std::string& caffemodel);
+
+/// The files of a model, in the order of its spec. Throws an input error where it has neither form.
+std::vector<std::string> model_files(const std::string& spec);
 
 /// The folder and stem where files beside a model stand: "dir/net" for "dir/net.onnx" and for
 /// "dir/net.prototxt:other.caffemodel".

@@ -11,6 +11,7 @@
 #include "executor/reference.h"
 #include "formats/model_io.h"
 #include "formats/onnx/tensor_proto.h"
+#include "support/shared_data.h"
 #include "xdn_onnx.pb.h"
 
 namespace xdn::testing {
@@ -107,6 +108,23 @@ fs::path tensor_file(const fs::path& folder, const char* kind, int i) {
   return folder / (std::string(kind) + "_" + std::to_string(i) + ".pb");
 }
 
+/// What importing gave is written and read again; it must compute the same.
+std::string round_trip(const Graph& graph, const std::vector<Tensor>& inputs,
+                       const std::vector<Tensor>& outputs) {
+  const TempDir dir;
+  export_onnx(graph, dir / "again.onnx");
+  ImportOptions options;
+  options.free_batch = false;
+  const Graph again = import_onnx(dir / "again.onnx", options);
+  const std::vector<Tensor> found = run_reference(again, inputs);
+  if (found.size() != outputs.size()) return "written and read again, it has other outputs";
+  for (size_t i = 0; i < found.size(); ++i) {
+    const std::string wrong = difference(found[i], outputs[i]);
+    if (!wrong.empty()) return "written and read again, output " + std::to_string(i) + ": " + wrong;
+  }
+  return "";
+}
+
 std::string run_data_set(const OnnxCase& test, const onnx::GraphProto& proto, const fs::path& data) {
   std::map<std::string, Tensor> given;
   for (int i = 0; i < proto.input_size() && fs::exists(tensor_file(data, "input", i)); ++i) {
@@ -124,7 +142,8 @@ std::string run_data_set(const OnnxCase& test, const onnx::GraphProto& proto, co
     if (found == given.end()) return "no data for input '" + graph.value(id).name + "'";
     inputs.push_back(found->second);
   }
-  const std::vector<Tensor> outputs = run_reference(graph, inputs);
+  std::vector<Tensor> outputs = run_reference(graph, inputs);
+  if (const std::string wrong = round_trip(graph, inputs, outputs); !wrong.empty()) return wrong;
   if (outputs.size() != static_cast<size_t>(proto.output_size())) return "outputs are missing";
   for (int i = 0; i < proto.output_size(); ++i) {
     const auto at = static_cast<size_t>(i);

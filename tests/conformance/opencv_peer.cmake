@@ -8,7 +8,7 @@ if(XDN_OPENCV_INCLUDE AND XDN_OPENCV_DNN AND XDN_OPENCV_CORE)
   target_link_libraries(xdn_opencv INTERFACE ${XDN_OPENCV_DNN} ${XDN_OPENCV_CORE})
   xdn_test(opencv_peer_test
     SOURCES opencv_peer_test.cc
-    DEPS xdn_formats_caffe xdn_caffe_proto xdn_reference xdn_data xdn_opencv)
+    DEPS xdn_formats_caffe xdn_caffe_proto xdn_fusion xdn_reference xdn_data xdn_opencv)
 else()
   message(STATUS "opencv_peer_test is not built: no OpenCV dnn (Debian: libopencv-dnn-dev)")
 endif()

@@ -5,6 +5,7 @@
 #include <opencv2/dnn.hpp>
 
 #include "formats/caffe_test_support.h"
+#include "fusion/pipeline.h"
 #include "support/golden_images.h"
 
 namespace xdn::testing {
@@ -77,6 +78,57 @@ TEST(OpencvPeer, ResNet50) {
   const auto ours =
       run_all(import_caffe(prototxt, weights), {golden_input(*models, *preprocess, kGoldenImages)});
   expect_close_to_largest(ours.at("fc10"), theirs, 1e-3);
+}
+
+/// Our ResNet-50 files, as converted and as fused, give the logits that came with the original.
+TEST(OpencvPeer, ReadsTheResNet50ThatWeWrite) {
+  const auto models = models_dir();
+  if (!models) GTEST_SKIP() << "skipped: no shared models";
+  const auto dir = *models / "resnet50-cifar10";
+  Graph graph = import_caffe((dir / "resnet50.prototxt").string(), (dir / "resnet50.caffemodel").string());
+  const Tensor input = golden_input(*models, find_preprocess((dir / "resnet50").string()).value(), 64);
+  const Tensor golden = read_npy((dir / "golden_logits.npy").string());
+  const TempDir out;
+  for (const bool fused : {false, true}) {
+    SCOPED_TRACE(fused ? "traditional" : "none");
+    if (fused) run_passes(graph, traditional_passes());
+    export_caffe(graph, out / "net.prototxt", out / "net.caffemodel");
+    expect_close_to_largest(run_opencv(out / "net.prototxt", out / "net.caffemodel", input, "fc10"), golden,
+                            1e-3);
+  }
+}
+
+/// A graph of one output, y, as a file: OpenCV's y and ours.
+void expect_same_written(const std::string& text) {
+  const Graph graph = parse_graph(text);
+  const TempDir dir;
+  export_caffe(graph, dir / "net.prototxt", dir / "net.caffemodel");
+  Dims dims = graph.value(graph.inputs()[0]).shape;
+  dims[0] = 2;
+  const Tensor input = noise_tensor(dims, 3);
+  const Tensor theirs = run_opencv(dir / "net.prototxt", dir / "net.caffemodel", input, "y");
+  expect_close_to_largest(run_one(graph, {input}), theirs, 1e-4);
+}
+
+TEST(OpencvPeer, ReadsLayersThatWeWrite) {
+  const std::string image =
+      "graph { input %x f32[N,4,9,8] const %w f32[4,4,3,3] random(1) const %b f32[4] random(2) "
+      "const %s f32[4,1,1] random(3) const %two f32[] [2] "
+      "const %v f32[4] [0.5, 1, 2, 0.25] ";
+  for (const char* nodes :
+       {"%a = Conv(%x, %w, %b, %x) kernel=[3,3] pads_begin=[1,1] pads_end=[1,1] act=relu %y = Sigmoid(%a)",
+        "%y = Conv(%x, %w, %b) kernel=[3,3] strides=[2,2] pads_begin=[0,0] pads_end=[1,1]",
+        "%y = MaxPool(%x) kernel=[3,3] strides=[2,2]", "%a = BatchNorm(%x, %b, %v, %b, %v) %y = Sigmoid(%a)",
+        "%p = MaxPool(%x) kernel=[3,3] strides=[2,2] pads_begin=[1,1] pads_end=[1,1] %y = Relu(%p)",
+        "%p = AveragePool(%x) kernel=[2,2] strides=[2,2] %y = Sigmoid(%p)",
+        "%a = Mul(%x, %s) %y = Add(%a, %s)", "%a = Mul(%x, %two) %c = Add(%a, %two) %y = Pow(%c, %two)",
+        "%a = Sub(%x, %s) %y = Sigmoid(%a)", "%a = Sigmoid(%x) %y = Sub(%x, %a)",
+        "%a = Slice(%x) axes=[1] starts=[1] ends=[3] steps=[1] %y = Sigmoid(%a)",
+        "%g = GlobalAveragePool(%x) %f = Flatten(%g) %y = Gemm(%f, %m) trans_b=true",
+        "%y = Reshape(%x) shape=[N,8,36]", "%a = Relu(%x) %y = Concat(%a, %x) axis=1"}) {
+    SCOPED_TRACE(nodes);
+    expect_same_written(image + "const %m f32[3,4] random(4) " + nodes + " output %y }");
+  }
 }
 
 TEST(OpencvPeer, Convolution) {

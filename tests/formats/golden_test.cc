@@ -1,6 +1,8 @@
 // The shared networks, through the reference executor and through plans of every ISA, against the logits that
 // came with them.
 
+#include <fstream>
+
 #include "base/cpu.h"
 #include "executor/executor.h"
 #include "executor/reference.h"
@@ -36,6 +38,53 @@ TEST(Golden, ResNet50Caffe) {
 }
 TEST(Golden, ResNet20Onnx) { expect_golden("resnet20-cifar10", "resnet20.onnx", "", ""); }
 TEST(Golden, ResNet56Onnx) { expect_golden("resnet56-cifar10", "resnet56.onnx", "", ""); }
+
+/// The graph as it comes back from files of that form.
+Graph saved_and_loaded(const Graph& graph, const std::string& spec) {
+  save_model(graph, spec);
+  return load_model(spec);
+}
+
+TEST(Golden, ResNet50ThroughFilesOfBothFormats) {
+  const auto models = models_dir();
+  if (!models) GTEST_SKIP() << "skipped: no shared models";
+  const std::string stem = (*models / "resnet50-cifar10" / "resnet50").string();
+  const Graph original = load_model(stem + ".prototxt:" + stem + ".caffemodel");
+  const TempDir dir;
+  const std::string caffe = dir / "net.prototxt:" + (dir / "net.caffemodel");
+  const Graph again = saved_and_loaded(original, caffe);
+  // The text is the file's own, but for the heading.
+  std::ifstream before(stem + ".prototxt"), after(dir / "net.prototxt");
+  std::string heading, line;
+  std::getline(after, heading);
+  EXPECT_EQ(heading.substr(0, 2), "# ");
+  for (std::string expected; std::getline(before, expected);) {
+    ASSERT_TRUE(std::getline(after, line));
+    ASSERT_EQ(line, expected);
+  }
+  EXPECT_FALSE(std::getline(after, line));
+  const Graph converted = saved_and_loaded(saved_and_loaded(original, dir / "net.onnx"), caffe);
+
+  const Tensor input = golden_input(*models, find_preprocess(stem).value(), 4);
+  std::map<std::string, Tensor> expected, same, through_onnx;
+  run_reference(original, std::span(&input, 1), &expected);
+  run_reference(again, std::span(&input, 1), &same);
+  run_reference(converted, std::span(&input, 1), &through_onnx);
+  for (const auto* found : {&same, &through_onnx})
+    expect_close_to_largest(found->at("fc10"), expected.at("fc10"), 0);
+}
+
+TEST(Golden, ResNet20FromOnnxToCaffe) {
+  const auto models = models_dir();
+  if (!models) GTEST_SKIP() << "skipped: no shared models";
+  const auto folder = *models / "resnet20-cifar10";
+  const TempDir dir;
+  const Graph converted = saved_and_loaded(load_model((folder / "resnet20.onnx").string()),
+                                           dir / "net.prototxt:" + (dir / "net.caffemodel"));
+  const Tensor input = golden_input(*models, find_preprocess((folder / "resnet20").string()).value(), 16);
+  const Tensor found = run_reference(converted, std::span(&input, 1)).front();
+  expect_close_to_largest(found, read_npy((folder / "golden_logits.npy").string()), 1e-3);
+}
 
 /// The bytes of the golden images, folded into the first convolution.
 void expect_golden_plan(const std::string& folder, const std::string& spec_in_folder, Isa isa) {

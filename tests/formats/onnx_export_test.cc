@@ -8,6 +8,8 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <map>
+#include <set>
 
 #include "base/error.h"
 #include "executor/reference.h"
@@ -237,6 +239,80 @@ TEST(OnnxExport, TheFileDescribesItself) {
   const Graph after = exported_and_imported(b.graph);
   EXPECT_EQ(after.name, "net");
   EXPECT_EQ(after.metadata.at("xdn.note"), "kept");
+}
+
+/// What ONNX's checker asks of a graph: every value defined once and before its use, every initializer read.
+void expect_clean(const onnx::ModelProto& proto) {
+  EXPECT_GE(proto.ir_version(), 7);
+  ASSERT_EQ(proto.opset_import_size(), 1);
+  EXPECT_GE(proto.opset_import(0).version(), 13);
+  EXPECT_FALSE(proto.graph().name().empty());
+  std::set<std::string> defined, read, nodes, keys;
+  const auto define = [&](const std::string& name) { EXPECT_TRUE(defined.insert(name).second) << name; };
+  for (const auto& input : proto.graph().input()) define(input.name());
+  for (const auto& tensor : proto.graph().initializer()) define(tensor.name());
+  for (const auto& node : proto.graph().node()) {
+    EXPECT_TRUE(nodes.insert(node.name()).second) << node.name();
+    for (const std::string& input : node.input()) {
+      EXPECT_TRUE(input.empty() || defined.contains(input)) << input;
+      read.insert(input);
+    }
+    for (const std::string& output : node.output()) define(output);
+  }
+  for (const auto& output : proto.graph().output()) EXPECT_TRUE(defined.contains(output.name()));
+  for (const auto& tensor : proto.graph().initializer())
+    EXPECT_TRUE(read.contains(tensor.name())) << tensor.name();
+  for (const auto& entry : proto.metadata_props())
+    EXPECT_TRUE(keys.insert(entry.key()).second) << entry.key();
+}
+
+TEST(OnnxExport, TheSharedCaffeModelIsClean) {
+  const auto models = models_dir();
+  if (!models) GTEST_SKIP() << "skipped: no shared models";
+  const std::string stem = (*models / "resnet50-cifar10" / "resnet50").string();
+  const onnx::ModelProto proto = exported(import_caffe(stem + ".prototxt", stem + ".caffemodel"));
+  expect_clean(proto);
+}
+
+TEST(OnnxExport, VersionAndStepsAreInTheFile) {
+  Builder b({kBatch, 3});
+  b.add(OpType::kRelu, NoAttrs{}, {}, "y");
+  b.graph.metadata["xdn.steps"] = "fuse --level none";
+  b.graph.metadata["xdn.version"] = "of another file";
+  const onnx::ModelProto proto = exported(b.finish());
+  expect_clean(proto);
+  EXPECT_FALSE(proto.producer_version().empty());
+  std::map<std::string, std::string> found;
+  for (const auto& entry : proto.metadata_props()) found[entry.key()] = entry.value();
+  EXPECT_EQ(found, (std::map<std::string, std::string>{{"xdn.steps", "fuse --level none"},
+                                                       {"xdn.version", proto.producer_version()}}));
+}
+
+TEST(OnnxExport, WeightsBesideTheModel) {
+  Builder b({kBatch, 3});
+  const Tensor large = image({3, 300}), small = image({300, 1});
+  b.add(OpType::kMatMul, NoAttrs{}, {b.constant("large", large)});
+  b.add(OpType::kMatMul, NoAttrs{}, {b.constant("small", small.reshaped({300, 1}))});
+  b.add(OpType::kAdd, NoAttrs{}, {b.constant("tiny", image({1}))});
+  const TempDir dir;
+  export_onnx(b.finish(), dir / "m.onnx", {.external_data = true});
+  const onnx::ModelProto proto = read_proto(dir / "m.onnx");
+  expect_clean(proto);
+  std::map<std::string, std::string> where;
+  for (const auto& tensor : proto.graph().initializer()) {
+    for (const auto& entry : tensor.external_data()) where[tensor.name() + " " + entry.key()] = entry.value();
+  }
+  EXPECT_EQ(where, (std::map<std::string, std::string>{{"large location", "m.onnx.data"},
+                                                       {"large offset", "0"},
+                                                       {"large length", "3600"},
+                                                       {"small location", "m.onnx.data"},
+                                                       {"small offset", "4096"},
+                                                       {"small length", "1200"}}));
+  EXPECT_EQ(std::filesystem::file_size(dir / "m.onnx.data"), 4096u + 1200u);
+  const Tensor x = image({2, 3});
+  const Tensor expected = run_reference(b.graph, std::span(&x, 1))[0];
+  const Tensor found = run_reference(import_onnx(dir / "m.onnx"), std::span(&x, 1))[0];
+  for (int64_t i = 0; i < expected.size(); ++i) EXPECT_EQ(found.as_double(i), expected.as_double(i));
 }
 
 TEST(OnnxExport, SubnormalWeightsBecomeZero) {

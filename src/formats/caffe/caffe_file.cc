@@ -163,9 +163,9 @@ std::unique_ptr<const Caffemodel> parse_caffemodel(File file) {
 
 }  // namespace
 
-caffe::NetParameter read_prototxt(const std::string& path) try {
+Prototxt read_prototxt(const std::string& path) try {
   expect_regular(File(path));
-  const std::string text = read_file(path, kMaxPrototxtBytes);
+  std::string text = read_file(path, kMaxPrototxtBytes);
   if (looks_binary(text)) {
     throw input_error(
         "is not a prototxt (it is binary; expected NET.prototxt:WEIGHTS.caffemodel in this order)");
@@ -184,7 +184,7 @@ caffe::NetParameter read_prototxt(const std::string& path) try {
   for (const std::string& field : errors.unknown_fields) {
     spdlog::warn("{}: unknown field '{}' is ignored", printable(path), printable(field));
   }
-  return net;
+  return {std::move(net), std::move(text)};
 } catch (Error& error) {
   error.in_file(path);
   throw;

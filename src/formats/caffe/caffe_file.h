@@ -8,9 +8,13 @@
 
 namespace xdn {
 
-/// The network as text. Fields that the schema does not know are skipped, with one warning per name.
-/// Throws an input error naming the file, and line and column where the text is at fault.
-caffe::NetParameter read_prototxt(const std::string& path);
+/// The network as text, and the text. Fields that the schema does not know are skipped, with one warning per
+/// name. Throws an input error naming the file, and line and column where the text is at fault.
+struct Prototxt {
+  caffe::NetParameter net;
+  std::string text;
+};
+Prototxt read_prototxt(const std::string& path);
 
 /// A network with weights, whose larger blobs stay in the file.
 struct Caffemodel {

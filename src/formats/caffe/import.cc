@@ -6,6 +6,7 @@
 #include "formats/caffe/caffe_file.h"
 #include "formats/caffe/layer_builder.h"
 #include "formats/caffe/net.h"
+#include "formats/caffe/preserved.h"
 #include "formats/model_io.h"
 
 namespace xdn {
@@ -172,12 +173,11 @@ std::vector<ValueId> find_outputs(const CaffeNet& net, const Selection& selectio
   return out;
 }
 
-Graph build_graph(const CaffeNet& net, const CaffeWeights& weights) {
+Graph build_graph(const CaffeNet& net, const CaffeWeights& weights, Preserver& preserver) {
   const Selection selection = select_layers(net);
-  CaffeImport import(weights, 1);
+  CaffeImport import(weights, preserver, 1);
   import.left_out = selection.left_out;
   import.graph.name = net.name;
-  import.graph.metadata["source_layers"] = std::to_string(net.layers.size());
   import.graph.metadata["source_layers"] = std::to_string(net.layers.size());
   for (size_t i = 0; i < net.layers.size(); ++i) {
     if (!selection.stays[i]) continue;
@@ -197,6 +197,7 @@ Graph build_graph(const CaffeNet& net, const CaffeWeights& weights) {
     throw input_error("has no layer that reads input '" + printable(net.inputs[0].name) + "'");
   }
   import.graph.set_outputs(find_outputs(net, selection, import));
+  preserver.store(import.graph.metadata);
   verify(import.graph);
   return std::move(import.graph);
 }
@@ -204,10 +205,13 @@ Graph build_graph(const CaffeNet& net, const CaffeWeights& weights) {
 }  // namespace
 
 Graph import_caffe(const std::string& prototxt, const std::string& caffemodel) {
-  caffe::NetParameter parsed = read_prototxt(prototxt);
-  const CaffeWeights weights(read_caffemodel(caffemodel), caffemodel);
+  Prototxt parsed = read_prototxt(prototxt);
+  auto model = read_caffemodel(caffemodel);
   try {
-    return build_graph(normalize_net(std::move(parsed)), weights);
+    Preserver preserver(parsed.text, parsed.net);
+    for (const auto& layer : model->net.layer()) preserver.add_wire(layer);
+    const CaffeWeights weights(std::move(model), caffemodel);
+    return build_graph(normalize_net(std::move(parsed.net)), weights, preserver);
   } catch (Error& error) {
     error.in_file(prototxt);
     throw;

@@ -54,7 +54,9 @@ std::vector<Tensor> LayerBuilder::weights(const std::vector<Dims>& expected) {
   if (!import_.layers_with_weights.insert(layer.name()).second) {
     throw input_error("is a name that two layers with weights have; expected unique names");
   }
-  return import_.weights.take(layer.name(), expected);
+  std::vector<Tensor> blobs = import_.weights.take(layer.name(), expected);
+  if (layer.blobs_dtype_size() > 0) import_.preserver.add_weights(layer.name(), blobs.front());
+  return blobs;
 }
 
 ValueId LayerBuilder::constant(const std::string& suffix, Tensor tensor) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "caffe.pb.h"
+#include "formats/caffe/preserved.h"
 #include "formats/caffe/weights.h"
 #include "graph/graph.h"
 
@@ -13,10 +14,11 @@ namespace xdn {
 
 /// The graph as it grows, and which value each blob name stands for at this point of the file.
 struct CaffeImport {
-  CaffeImport(const CaffeWeights& caffe_weights, int64_t batch)
-      : weights(caffe_weights), declared_batch(batch) {}
+  CaffeImport(const CaffeWeights& caffe_weights, Preserver& fields, int64_t batch)
+      : weights(caffe_weights), preserver(fields), declared_batch(batch) {}
 
   const CaffeWeights& weights;
+  Preserver& preserver;
   int64_t declared_batch;  ///< the leading extent that the file gave its input; kBatch in the graph
   Graph graph;
   std::map<std::string, ValueId> blobs;
@@ -50,6 +52,8 @@ class LayerBuilder {
   bool has_weights() const { return import_.weights.blob_count(layer.name()) > 0; }
   int blob_count() const { return import_.weights.blob_count(layer.name()); }
   std::vector<Tensor> weights(const std::vector<Dims>& expected);
+  /// Notes that the layer uses what not every reader of Caffe files knows; see PreservedFields.
+  void needs(const char* feature) { import_.preserver.add_feature(feature); }
   ValueId constant(const std::string& suffix, Tensor tensor);
   ValueId scalar(const std::string& suffix, float value) { return constant(suffix, Tensor::scalar(value)); }
 

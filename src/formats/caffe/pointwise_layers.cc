@@ -39,6 +39,7 @@ void convert_clip(LayerBuilder& builder) {
   const auto& param = builder.layer.clip_param();
   if (!param.has_min() || !param.has_max()) throw input_error("clip_param needs min and max");
   if (!(param.min() <= param.max())) throw input_error("clip_param has min above max");
+  builder.needs("clip");
   builder.emit_top(OpType::kClip, ClipAttrs{param.min(), param.max()}, {builder.bottom(0)});
 }
 

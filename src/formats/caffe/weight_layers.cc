@@ -167,6 +167,7 @@ void convert_scale(LayerBuilder& builder) {
 
 void convert_bias(LayerBuilder& builder) {
   builder.expect(1, 2);
+  builder.needs("bias");
   const auto& param = builder.layer.bias_param();
   ValueId bias = kNoValue;
   if (builder.bottom_count() == 1) {

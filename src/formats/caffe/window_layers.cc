@@ -76,6 +76,7 @@ Window convolution_window(const caffe::ConvolutionParameter& param, size_t axes)
 /// Cambricon's first convolution takes bytes and normalises them: (x - mean_value) * std, before the padding.
 ValueId normalise_bytes(LayerBuilder& builder, ValueId x, int64_t channels, size_t axes) {
   const auto& param = builder.layer.convolution_param();
+  if (param.mean_value_size() > 0 || param.has_std()) builder.needs("normalise");
   if (param.has_mean_file()) throw input_error("mean_file is not supported, expected mean_value");
   if (param.mean_value_size() > 0) {
     if (param.mean_value_size() != 1 && param.mean_value_size() != channels) {
@@ -187,6 +188,7 @@ void convert_pooling(LayerBuilder& builder) {
     attrs.window = pooling_window(param);
     attrs.ceil_mode = param.round_mode() == caffe::PoolingParameter::CEIL;
     if (attrs.ceil_mode) cut_overhang(attrs.window, in);
+    if (!attrs.ceil_mode) builder.needs("round_mode");
   }
   // Caffe divides by the window's area clipped to the padded input.
   attrs.count_include_pad = average;

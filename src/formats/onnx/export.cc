@@ -1,9 +1,11 @@
 #include <google/protobuf/io/zero_copy_stream_impl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "base/atomic_file.h"
@@ -53,20 +55,67 @@ std::vector<ValueId> used_constants(const Graph& graph) {
   return out;
 }
 
-onnx::ModelProto build_model(const Graph& graph) {
+/// Weights in a file beside the model, which names it by a relative path.
+class ExternalData {
+ public:
+  explicit ExternalData(const std::string& model)
+      : location_(model.substr(model.rfind('/') + 1) + ".data"), path_(model + ".data"), file_(path_) {}
+
+  const std::string& path() const { return path_; }
+
+  /// The tensor as write_tensor writes it, its bytes in the file.
+  void put(const Tensor& tensor, const std::string& name, onnx::TensorProto& proto) {
+    write_tensor(tensor, name, proto);
+    const std::string bytes = std::move(*proto.mutable_raw_data());
+    proto.clear_raw_data();
+    // Readers may map tensors that begin on a page.
+    constexpr size_t kAlignment = 4096;
+    const size_t gap = (kAlignment - offset_ % kAlignment) % kAlignment;
+    file_.write(std::string(gap, '\0'));
+    offset_ += gap;
+    proto.set_data_location(onnx::TensorProto::EXTERNAL);
+    const auto entry = [&](const char* key, const std::string& value) {
+      auto& added = *proto.add_external_data();
+      added.set_key(key);
+      added.set_value(value);
+    };
+    entry("location", location_);
+    entry("offset", std::to_string(offset_));
+    entry("length", std::to_string(bytes.size()));
+    file_.write(bytes);
+    offset_ += bytes.size();
+  }
+  void commit() { file_.commit(); }
+
+ private:
+  std::string location_, path_;
+  AtomicFile file_;
+  size_t offset_ = 0;
+};
+
+/// Smaller tensors stay in the model: shapes, scalars, what shape inference reads.
+constexpr size_t kLeastExternalBytes = 1024;
+
+onnx::ModelProto build_model(const Graph& graph, ExternalData* external) {
   int64_t opset = 13;
   for (const NodeId id : graph.order()) opset = std::max(opset, required_opset(graph, graph.node(id)));
 
   onnx::ModelProto model;
   model.set_ir_version(ir_version_of(opset));
   model.set_producer_name("xdn");
+  model.set_producer_version(XDN_VERSION);
   model.add_opset_import()->set_version(opset);
-  for (const auto& [key, value] : graph.metadata) {
-    if (key == "source_layers") continue;  // of the file that was read, not of this one
+  const auto put_metadata = [&](const std::string& key, const std::string& value) {
     auto& entry = *model.add_metadata_props();
     entry.set_key(key);
     entry.set_value(value);
+  };
+  for (const auto& [key, value] : graph.metadata) {
+    if (key == "source_layers" || key == "xdn.version")
+      continue;  // of the file that was read, not of this one
+    put_metadata(key, value);
   }
+  put_metadata("xdn.version", XDN_VERSION);
   onnx::GraphProto& file = *model.mutable_graph();
   file.set_name(graph.name.empty() ? "graph" : graph.name);
   for (const ValueId id : graph.inputs()) describe(graph.value(id), *file.add_input());
@@ -79,6 +128,8 @@ onnx::ModelProto build_model(const Graph& graph) {
       // Runtimes want outputs to be computed.
       const std::string name = state.add_initializer(value.name + "/value", *value.constant);
       state.add_node("Identity", value.name, {name}, value.name);
+    } else if (external != nullptr && value.constant->bytes() >= kLeastExternalBytes) {
+      external->put(*value.constant, value.name, *file.add_initializer());
     } else {
       write_tensor(*value.constant, value.name, *file.add_initializer());
     }
@@ -94,27 +145,33 @@ onnx::ModelProto build_model(const Graph& graph) {
   return model;
 }
 
-void check_size(const Graph& graph) {
+/// Whether the weights fit into one message, with room for everything else.
+bool fits_one_file(const Graph& graph) {
   size_t bytes = 0;
   for (const ValueId id : used_constants(graph)) bytes += graph.constant(id).bytes();
-  if (bytes > static_cast<size_t>(std::numeric_limits<int32_t>::max()) - (size_t{1} << 26)) {
-    throw input_error("has more than 2 GiB of weights, which one ONNX file cannot hold");
-  }
+  return bytes <= static_cast<size_t>(std::numeric_limits<int32_t>::max()) - (size_t{1} << 26);
 }
 
 }  // namespace
 }  // namespace onnx_io
 
-void export_onnx(const Graph& graph, const std::string& path) {
+void export_onnx(const Graph& graph, const std::string& path, const ExportOptions& options) {
   try {
-    onnx_io::check_size(graph);
-    const onnx::ModelProto model = onnx_io::build_model(graph);
+    std::optional<onnx_io::ExternalData> external;
+    if (options.external_data || !onnx_io::fits_one_file(graph)) external.emplace(path);
+    const onnx::ModelProto model = onnx_io::build_model(graph, external ? &*external : nullptr);
     AtomicFile file(path);
     google::protobuf::io::FileOutputStream stream(file.fd(), 1 << 18);
     if (!model.SerializeToZeroCopyStream(&stream) || !stream.Flush()) {
       throw failure(std::string("cannot write: ") + std::strerror(stream.GetErrno()));
     }
-    file.commit();
+    if (external) external->commit();
+    try {
+      file.commit();
+    } catch (const Error&) {
+      if (external) (void)unlink(external->path().c_str());
+      throw;
+    }
   } catch (Error& e) {
     e.in_file(path);
     throw;

@@ -111,6 +111,7 @@ class Importer {
     Graph& graph = state_.graph;
     graph.name = model_.graph().name();
     for (const auto& entry : model_.metadata_props()) graph.metadata[entry.key()] = entry.value();
+    graph.metadata.erase("xdn.version");  // of the file, not of the model
     graph.metadata["source_layers"] = std::to_string(model_.graph().node_size());
     add_inputs();
     for (const auto& node : model_.graph().node()) {
