@@ -219,7 +219,9 @@ void Executor::Impl::plan_graph(Graph model, const ExecOptions& options, bool qu
     graph = std::move(model);
     return;
   }
-  run_passes(model, options.fusion == FusionLevel::kOff ? cleanup_passes() : traditional_passes());
+  run_passes(model, options.fusion == FusionLevel::kOff          ? cleanup_passes()
+                    : options.fusion == FusionLevel::kAggressive ? aggressive_passes()
+                                                                 : traditional_passes());
   const int64_t hint = options.batch_hint > 0 ? options.batch_hint : int64_t{1} << 30;
   const int64_t share = (hint + settings.data_parallel - 1) / settings.data_parallel;
   LowerOptions lowering;

@@ -209,7 +209,7 @@ std::vector<BadCase> fusing() {
       fuse("fuse_into_a_missing_folder", {"-o", "nowhere/out.onnx", "--level", "none"},
            "nowhere/out\\.onnx: .*folder"),
       fuse("fuse_over_its_input", {"-o", "net.onnx", "--level", "none"}, "net\\.onnx: is the model itself"),
-      fuse("fuse_to_caffe", {"-o", "out.prototxt:out.caffemodel", "--level", "none"}, "\\.onnx"),
+      fuse("fuse_to_an_unknown_form", {"-o", "out.tflite", "--level", "none"}, "out\\.tflite"),
       fuse("fuse_over_a_folder", {"-o", "images", "--level", "none"}, "images"),
       fuse("fuse_without_output", {"--level", "none"}, "--output is required"),
   };
