@@ -119,6 +119,18 @@ std::unique_ptr<Step> Lowering::lower_average(const Node& node) {
   return step;
 }
 
+/// Levels are copied as they are, if what fills the rest is zero and has a level.
+void Lowering::copy_levels_or_floats(const Node& node, CopyBox& box) {
+  const Place from = place(node.input(0));
+  const bool zeros = !box.has_fill || (box.fill == 0 && from.quant.has_value() && from.quant->zero >= 0 &&
+                                       from.quant->zero <= 255);
+  const bool levels = options_.integers && from.quant.has_value() && zeros;
+  box.src = levels ? from.buffer : floats_of(node.input(0));
+  box.dst = make_buffer(shape(node.output), levels ? Elem::kU8 : Elem::kF32);
+  if (levels) box.fill = static_cast<float>(from.quant->zero);
+  define(node.output, box.dst, levels ? from.quant : std::nullopt);
+}
+
 std::unique_ptr<Step> Lowering::lower_slice(const Node& node) {
   if (!on_map(node.output)) return nullptr;
   const auto& attrs = node.as<SliceAttrs>();
@@ -146,9 +158,7 @@ std::unique_ptr<Step> Lowering::lower_slice(const Node& node) {
         break;
     }
   }
-  box.src = floats_of(node.input(0));
-  box.dst = make_buffer(out);
-  define(node.output, box.dst);
+  copy_levels_or_floats(node, box);
   return make_copy_step(*plan_, box);
 }
 
@@ -168,9 +178,7 @@ std::unique_ptr<Step> Lowering::lower_pad(const Node& node) {
   box.into_w = attrs.begin[3];
   box.has_fill = true;
   box.fill = attrs.value;
-  box.src = floats_of(node.input(0));
-  box.dst = make_buffer(shape(node.output));
-  define(node.output, box.dst);
+  copy_levels_or_floats(node, box);
   return make_copy_step(*plan_, box);
 }
 

@@ -117,6 +117,7 @@ class Lowering {
   std::unique_ptr<Step> lower_softmax(const Node& node);
   std::unique_ptr<Step> lower_max_pool(const Node& node);
   std::unique_ptr<Step> lower_average(const Node& node);
+  void copy_levels_or_floats(const Node& node, CopyBox& box);
   std::unique_ptr<Step> lower_slice(const Node& node);
   std::unique_ptr<Step> lower_pad(const Node& node);
   std::unique_ptr<Step> lower_reshape(const Node& node);

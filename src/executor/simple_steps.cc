@@ -135,7 +135,12 @@ std::unique_ptr<Step> make_copy_step(const Plan& plan, const CopyBox& box) {
           const int64_t y = p / d.get().width - box.into_h, x = p % d.get().width - box.into_w;
           const bool inside = y >= 0 && y < box.height && x >= 0 && x < box.width;
           for (int64_t image = 0; image < context.n; ++image) {
-            if (box.has_fill) std::fill_n(d.row<float>(context, p, image), d.get().channels, box.fill);
+            if (box.has_fill && bytes == 1) {
+              std::memset(d.row<std::byte>(context, p, image), static_cast<int>(box.fill),
+                          static_cast<size_t>(d.get().channels));
+            } else if (box.has_fill) {
+              std::fill_n(d.row<float>(context, p, image), d.get().channels, box.fill);
+            }
             if (!inside) continue;
             const int64_t from = (y * box.step_h + box.from_h) * s.get().width + x * box.step_w + box.from_w;
             std::memcpy(d.row<std::byte>(context, p, image) + box.into_c * bytes,

@@ -67,8 +67,8 @@ std::unique_ptr<Step> make_gate_step(const Plan& plan, BufferId map, BufferId ga
 std::unique_ptr<Step> make_softmax_step(const Plan& plan, BufferId src, BufferId dst);
 
 /// Copies a box: dst(y, x, c) = src(y * step_h + from_h, x * step_w + from_w, c + from_c) where that lies
-/// inside the box of `extent` and c >= into_c; elsewhere dst keeps `fill` if has_fill (f32 only). Concat,
-/// Slice and zero Pad are this. Same elements on both sides.
+/// inside the box of `extent` and c >= into_c; elsewhere dst keeps `fill` if has_fill (f32, or a level of
+/// u8). Concat, Slice and zero Pad are this. Same elements on both sides.
 struct CopyBox {
   BufferId src = -1, dst = -1;
   int64_t from_h = 0, from_w = 0, from_c = 0;  ///< first source element
