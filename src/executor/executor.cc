@@ -169,6 +169,7 @@ struct Executor::Impl {
   void choose_threads(const ExecOptions& options);
   void plan_graph(Graph graph, const ExecOptions& options, bool quantized);
   void run(Job& job);
+  void warm_up();
   void run_worker(Job& job, Worker& worker, int part);
   void run_tile(Job& job, Worker& worker, int part);
   void run_reference_tile(Job& job, Worker& worker);
@@ -358,6 +359,37 @@ void Executor::Impl::run(Job& job) {
   if (job.error) std::rethrow_exception(job.error);
 }
 
+/// One image per worker, so that the first run finds the weights, the code and the threads where the later
+/// ones do: at batch 1 in int8 it took 2.5 times as long without.
+void Executor::Impl::warm_up() {
+  const int64_t n = settings.data_parallel;
+  std::vector<float> out(static_cast<size_t>(n * output_size)), floats;
+  std::vector<uint8_t> bytes;
+  ImageSource images;
+  const auto prepare = [&](Job& job) {
+    job.n = n;
+    job.out = out.data();
+    if (pixels.has_value()) {
+      bytes.assign(static_cast<size_t>(n * image_bytes()), 0);
+      images.data = bytes.data();
+      job.images = &images;
+    } else {
+      floats.assign(static_cast<size_t>(n * image_bytes()), 0.0f);
+      job.nchw = floats.data();
+    }
+  };
+  try {
+    // The first fetches from memory, the second from the caches.
+    for (int round = 0; round < 2; ++round) {
+      Job job{};
+      prepare(job);
+      run(job);
+    }
+  } catch (const Error&) {
+    // A node that only the oracle runs; the caller's own run will say what is wrong with it.
+  }
+}
+
 Executor::Executor(Graph graph, ExecOptions options) : impl_(std::make_unique<Impl>()) {
   constexpr int kMostThreads = 1024, kMostBatchTile = 4096;
   check_option(options.threads, kMostThreads, "--threads");
@@ -379,6 +411,7 @@ Executor::Executor(Graph graph, ExecOptions options) : impl_(std::make_unique<Im
     impl_->pixels = map;
   }
   impl_->plan_graph(std::move(graph), options, quantized);
+  if (impl_->plan != nullptr) impl_->warm_up();
 }
 
 Executor::~Executor() = default;
