@@ -155,11 +155,12 @@ void maximum(Elem elem, void* dst, const void* const* src, int64_t n_src, int64_
   }
 }
 
-void average_strided(Elem src_elem, Elem dst_elem, void* dst, const void* src, int64_t stride, int64_t n_src,
-                     float scale, float shift, int64_t length) {
+template <class RowOf>
+void average_rows(Elem src_elem, Elem dst_elem, void* dst, RowOf row_of, int64_t n_src, float scale,
+                  float shift, int64_t length) {
   for (int64_t i = 0; i < length; ++i) {
-    float sum = load(src_elem, src, i);
-    for (int64_t s = 1; s < n_src; ++s) sum += load(src_elem, static_cast<const char*>(src) + s * stride, i);
+    float sum = load(src_elem, row_of(0), i);
+    for (int64_t s = 1; s < n_src; ++s) sum += load(src_elem, row_of(s), i);
     if (src_elem == Elem::kU8) {
       sum = std::fmaf(sum, scale, shift);
     } else {
@@ -172,17 +173,14 @@ void average_strided(Elem src_elem, Elem dst_elem, void* dst, const void* src, i
 
 void average(Elem src_elem, Elem dst_elem, void* dst, const void* const* src, int64_t n_src, float scale,
              float shift, int64_t length) {
-  for (int64_t i = 0; i < length; ++i) {
-    float sum = load(src_elem, src[0], i);
-    for (int64_t s = 1; s < n_src; ++s) sum += load(src_elem, src[s], i);
-    if (src_elem == Elem::kU8) {
-      sum = std::fmaf(sum, scale, shift);
-    } else {
-      sum *= scale;
-      if (shift != 0) sum += shift;
-    }
-    store(dst_elem, dst, i, sum);
-  }
+  average_rows(
+      src_elem, dst_elem, dst, [src](int64_t s) { return src[s]; }, n_src, scale, shift, length);
+}
+
+void average_strided(Elem src_elem, Elem dst_elem, void* dst, const void* src, int64_t stride, int64_t n_src,
+                     float scale, float shift, int64_t length) {
+  const auto row_of = [=](int64_t s) { return static_cast<const char*>(src) + s * stride; };
+  average_rows(src_elem, dst_elem, dst, row_of, n_src, scale, shift, length);
 }
 
 float combine(BinaryKind kind, float a, float b) {
