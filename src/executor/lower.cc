@@ -63,18 +63,11 @@ BufferId Lowering::floats_of(ValueId id, Elem elem) {
   XDN_CHECK(from.buffer >= 0);
   if (!from.quant.has_value() && buffer(from.buffer).elem == elem) return from.buffer;
   if (const auto found = from.converted.find(elem); found != from.converted.end()) return found->second;
-  const Buffer& src = buffer(from.buffer);
-  if (src.elem == Elem::kU8 && elem == Elem::kBf16) {
-    // ONNX's dequantized value is an f32; rounding it once more is bf16's part.
-    const BufferId wide = floats_of(id, Elem::kF32);
-    const BufferId narrow = make_buffer(shape(id), elem);
-    auto step = make_convert_step(*plan_, wide, narrow, {}, table_);
-    step->layer = graph_.value(id).name;
-    plan_->steps.push_back(std::move(step));
-    return place(id).converted[elem] = narrow;
-  }
+  // ONNX's dequantized value is an f32; rounding it once more is bf16's part.
+  const bool twice = from.quant.has_value() && elem == Elem::kBf16;
+  const BufferId src = twice ? floats_of(id, Elem::kF32) : from.buffer;
   const BufferId dst = make_buffer(shape(id), elem);
-  auto step = make_convert_step(*plan_, from.buffer, dst, from.quant.value_or(QuantScale{}), table_);
+  auto step = make_convert_step(*plan_, src, dst, from.quant.value_or(QuantScale{}), table_);
   step->layer = graph_.value(id).name;
   plan_->steps.push_back(std::move(step));
   return from.converted[elem] = dst;
@@ -118,17 +111,15 @@ void Lowering::add(std::unique_ptr<Step> step, const Node& node) {
   plan_->steps.push_back(std::move(step));
 }
 
-void Lowering::add_input(Elem elem, QuantScale quant, ValueId value) {
-  IngestSpec spec;
-  spec.dst = make_buffer(shape(input_), elem);
+void Lowering::add_input(IngestSpec spec, std::optional<QuantScale> quant, ValueId value) {
   spec.pixels = options_.pixels;
-  spec.quant = quant;
+  spec.quant = quant.value_or(QuantScale{});
   spec.height = shape(input_)[2];
   spec.width = shape(input_)[3];
   auto step = make_ingest_step(*plan_, spec);
   step->layer = graph_.value(input_).name;
   plan_->steps.push_back(std::move(step));
-  define(value, spec.dst, elem == Elem::kU8 ? std::optional(quant) : std::nullopt);
+  define(value, spec.dst, quant);
 }
 
 /// The input goes as far as it can before a step is needed: to the image with a border that a first
@@ -166,7 +157,11 @@ void Lowering::lower_input() {
   }
   const Elem elem = quant.has_value() ? Elem::kU8 : reader != nullptr ? float_elem(*reader) : Elem::kF32;
   const bool image = options_.fold_pixels && reader != nullptr && read_image(*reader, end, elem, quant);
-  if (!image) add_input(quant.has_value() ? Elem::kU8 : Elem::kF32, quant.value_or(QuantScale{}), end);
+  if (!image) {
+    IngestSpec spec;
+    spec.dst = make_buffer(shape(input_), quant.has_value() ? Elem::kU8 : Elem::kF32);
+    add_input(spec, quant, end);
+  }
   for (const NodeId id : passed) done_[static_cast<size_t>(id)] = true;
 }
 

@@ -58,16 +58,9 @@ bool Lowering::read_image(const Node& conv, ValueId value, Elem elem, std::optio
   plan_->buffers.push_back(image);
   IngestSpec spec;
   spec.dst = static_cast<BufferId>(plan_->buffers.size() - 1);
-  spec.pixels = options_.pixels;
-  spec.quant = quant.value_or(QuantScale{});
   spec.pad_top = w.pads_begin[0];
   spec.pad_left = w.pads_begin[1];
-  spec.height = in[2];
-  spec.width = in[3];
-  auto step = make_ingest_step(*plan_, spec);
-  step->layer = graph_.value(input_).name;
-  plan_->steps.push_back(std::move(step));
-  define(value, spec.dst, quant);
+  add_input(spec, quant, value);
   return true;
 }
 

@@ -65,7 +65,8 @@ class Lowering {
   Elem float_elem(const Node& node) const;
   Elem store_elem(const Node& node, ValueId end) const;
   void add(std::unique_ptr<Step> step, const Node& node);
-  void add_input(Elem elem, QuantScale quant, ValueId value);
+  /// The step that fills spec.dst, which becomes `value`'s place. spec says where the image lies in it.
+  void add_input(IngestSpec spec, std::optional<QuantScale> quant, ValueId value);
   void lower_input();
   void lower_node(const Node& node);
   std::vector<std::vector<ValueId>> last_uses() const;
