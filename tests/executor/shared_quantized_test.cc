@@ -5,6 +5,7 @@
 #include "data/dataset.h"
 #include "executor/plan_support.h"
 #include "formats/model_io.h"
+#include "support/pixels.h"
 #include "support/shared_data.h"
 
 namespace xdn::testing {
@@ -20,12 +21,7 @@ class SharedModelQuantized : public ::testing::Test {
     spec_ = (*models / "resnet50-cifar10" / "resnet50-qdq.onnx").string();
     const auto preprocess = find_preprocess(model_stem(spec_));
     ASSERT_TRUE(preprocess);
-    PixelMap map;
-    for (size_t c = 0; c < 3; ++c) {
-      map.scale.push_back(preprocess->scale / preprocess->std[c]);
-      map.shift.push_back(-preprocess->mean[c] / preprocess->std[c]);
-      map.source_channel.push_back(static_cast<int>(preprocess->bgr ? 2 - c : c));
-    }
+    const PixelMap map = testing::pixel_map(*preprocess);
     options_.pixels = map;
     const auto dataset = open_dataset((*cifar / "test").string(), dataset_options(*preprocess));
     bytes_.resize(static_cast<size_t>(kImages * dataset->image_bytes()));

@@ -8,6 +8,7 @@
 #include "executor/reference.h"
 #include "formats/model_io.h"
 #include "support/golden_images.h"
+#include "support/pixels.h"
 #include "support/shared_data.h"
 
 namespace xdn::testing {
@@ -97,12 +98,7 @@ void expect_golden_plan(const std::string& folder, const std::string& spec_in_fo
                                                             spec_in_folder.substr(colon + 1);
   const auto preprocess = find_preprocess(model_stem(spec));
   ASSERT_TRUE(preprocess);
-  PixelMap map;
-  for (size_t c = 0; c < 3; ++c) {
-    map.scale.push_back(preprocess->scale / preprocess->std[c]);
-    map.shift.push_back(-preprocess->mean[c] / preprocess->std[c]);
-    map.source_channel.push_back(static_cast<int>(preprocess->bgr ? 2 - c : c));
-  }
+  const PixelMap map = testing::pixel_map(*preprocess);
   ExecOptions options;
   options.isa = isa;
   options.pixels = map;
