@@ -67,7 +67,7 @@ class Cifar10 final : public Dataset {
       for (const std::string& name : choose(path, options.split)) add_batch((fs::path(path) / name).string());
       classes_ = read_classes(path);
     } else {
-      if (options.split != Split::kAuto) throw input_error("is one batch, which has no splits").in_file(path);
+      if (!is_auto(options.split)) throw input_error("is one batch, which has no splits").in_file(path);
       add_batch(path);
       classes_ = read_classes(fs::path(path).parent_path());
     }

@@ -79,8 +79,8 @@ std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOpti
   if (holds_splits(path)) {
     DatasetOptions inner = options;
     inner.split = Split::kAuto;
-    return open_image_folder((fs::path(path) / (options.split == Split::kTrain ? "train" : "test")).string(),
-                             inner);
+    const bool train = options.split == Split::kTrain || options.split == Split::kAutoTrain;
+    return open_image_folder((fs::path(path) / (train ? "train" : "test")).string(), inner);
   }
   return open_image_folder(path, options);
 }

@@ -12,8 +12,10 @@
 namespace xdn {
 
 /// Which half of a data set that has two, as CIFAR-10 does. kAuto: test where there is one, else all there
-/// is.
-enum class Split : uint8_t { kAuto, kTrain, kTest };
+/// is; kAutoTrain: the same with train.
+enum class Split : uint8_t { kAuto, kAutoTrain, kTrain, kTest };
+/// Whether a data set without halves will do.
+constexpr bool is_auto(Split split) { return split == Split::kAuto || split == Split::kAutoTrain; }
 std::optional<Split> parse_split(const std::string& name);
 
 /// What read() shall yield.

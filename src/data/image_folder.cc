@@ -39,7 +39,7 @@ class ImageFolder final : public Dataset {
  public:
   ImageFolder(const std::string& path, const DatasetOptions& options) : request_(options.geometry) {
     check_geometry(request_);
-    if (options.split != Split::kAuto) {
+    if (!is_auto(options.split)) {
       throw input_error("has no train/ and test/ folders to choose from").in_file(path);
     }
     source_ = path;

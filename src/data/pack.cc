@@ -124,7 +124,7 @@ class Pack final : public Dataset {
   void check_options(const DatasetOptions& options) const {
     const Geometry& want = options.geometry;
     check_geometry(want);
-    if (options.split != Split::kAuto) throw input_error("is a pack, which has no splits").in_file(source_);
+    if (!is_auto(options.split)) throw input_error("is a pack, which has no splits").in_file(source_);
     const auto differs = [](int64_t have, int64_t wanted) {
       return have != 0 && wanted != 0 && have != wanted;
     };

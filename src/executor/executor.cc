@@ -160,18 +160,24 @@ struct Executor::Impl {
     int64_t tile;
     float* out;
     std::atomic<int64_t>* done;
+    const Observer* observer = nullptr;
     std::atomic<int64_t> next{0};
     std::atomic<bool> failed{false};
     std::exception_ptr error;
     std::mutex mutex;
   };
 
+  /// Whether the oracle runs the graph, not a plan.
+  bool oracle(const ExecOptions& options) const {
+    return settings.isa == Isa::kRef && settings.precision == Precision::kFp32 && options.observed.empty();
+  }
   void choose_threads(const ExecOptions& options);
   void plan_graph(Graph graph, const ExecOptions& options, bool quantized);
   void run(Job& job);
   void warm_up();
   void run_worker(Job& job, Worker& worker, int part);
   void run_tile(Job& job, Worker& worker, int part);
+  void show(Job& job, Worker& worker, const TileContext& context, size_t step);
   void run_reference_tile(Job& job, Worker& worker);
   bool fill(Job& job, Worker& worker);
   static void fail(Job& job);
@@ -182,8 +188,7 @@ void Executor::Impl::choose_threads(const ExecOptions& options) {
   // Threads beyond what the cgroup and the affinity mask give would only take turns.
   const int available = available_cpus();
   const int threads = options.threads > 0 ? std::min(options.threads, available) : available;
-  const bool oracle = settings.isa == Isa::kRef && settings.precision == Precision::kFp32;
-  const bool single = options.batch_hint > 0 && options.batch_hint < threads && !oracle;
+  const bool single = options.batch_hint > 0 && options.batch_hint < threads && !oracle(options);
   if (options.model_parallel > 0) {
     settings.model_parallel = std::min(options.model_parallel, threads);
   } else if (options.data_parallel > 0) {
@@ -211,7 +216,7 @@ void Executor::Impl::plan_graph(Graph model, const ExecOptions& options, bool qu
   for (int d = 0; d < settings.data_parallel; ++d) {
     workers.push_back(std::make_unique<Worker>(settings.model_parallel));
   }
-  if (settings.isa == Isa::kRef && settings.precision == Precision::kFp32) {
+  if (oracle(options)) {
     const Dims& out = model.value(model.outputs().at(0)).shape;
     if (out.empty() || out[0] != kBatch)
       throw input_error("the output has shape " + to_string(out) + ", expected [N,...]");
@@ -231,6 +236,7 @@ void Executor::Impl::plan_graph(Graph model, const ExecOptions& options, bool qu
   lowering.integers = settings.precision != Precision::kFp32;
   lowering.bf16 = settings.precision == Precision::kBf16;
   lowering.f32_layers = &options.f32_layers;
+  lowering.observed = &options.observed;
   const int64_t element_bytes = quantized && lowering.integers ? 1 : lowering.bf16 ? 2 : 4;
   lowering.tile = options.batch_tile > 0 ? options.batch_tile : choose_tile(model, share, element_bytes);
   lowering.fold_pixels = options.fusion != FusionLevel::kOff;
@@ -289,6 +295,7 @@ void Executor::Impl::run_tile(Job& job, Worker& worker, int part) {
       fail(job);
     }
     if (context.parts > 1) worker.barrier.wait();
+    if (job.observer != nullptr) show(job, worker, context, i);
     if (step_ns != nullptr) {
       const auto end = std::chrono::steady_clock::now();
       step_ns[i].fetch_add((end - start).count(), std::memory_order_relaxed);
@@ -298,6 +305,32 @@ void Executor::Impl::run_tile(Job& job, Worker& worker, int part) {
   if (part == 0) {
     read_rows(*plan, plan->output, context.arena, context.n, job.out + worker.first * output_size);
   }
+}
+
+/// Shows the values that are complete with this step.
+void Executor::Impl::show(Job& job, Worker& worker, const TileContext& context, size_t step) {
+  const auto by_step = [](const ObservedBuffer& a, const ObservedBuffer& b) { return a.step < b.step; };
+  const auto [first, last] =
+      std::equal_range(plan->observed.begin(), plan->observed.end(), ObservedBuffer{0, -1, step}, by_step);
+  if (first == last) return;
+  try {
+    for (auto at = first; at != last && !job.failed.load(std::memory_order_relaxed); ++at) {
+      const Buffer& b = plan->buffer(at->buffer);
+      const ObservedValue value{at->index,
+                                worker.first,
+                                worker.count,
+                                b.height,
+                                b.width,
+                                b.channels,
+                                reinterpret_cast<const float*>(context.arena + b.offset),
+                                b.ld,
+                                context.n * b.ld};
+      (*job.observer)(value, context.part, context.parts);
+    }
+  } catch (...) {
+    fail(job);
+  }
+  if (context.parts > 1) worker.barrier.wait();
 }
 
 void Executor::Impl::run_reference_tile(Job& job, Worker& worker) {
@@ -421,6 +454,19 @@ void Executor::run_u8(const ImageSource& images, int64_t n, float* out, std::ato
   job.n = n;
   job.out = out;
   job.done = done;
+  impl_->run(job);
+}
+
+void Executor::run_observed(const ImageSource& images, int64_t n, const Observer& observer,
+                            std::atomic<int64_t>* done) {
+  XDN_CHECK(impl_->pixels.has_value() && impl_->plan != nullptr && impl_->settings.data_parallel == 1);
+  std::vector<float> out(static_cast<size_t>(element_count({n, impl_->output_size}, sizeof(float))));
+  Impl::Job job{};
+  job.images = &images;
+  job.n = n;
+  job.out = out.data();
+  job.done = done;
+  job.observer = &observer;
   impl_->run(job);
 }
 

@@ -33,6 +33,8 @@ struct ExecOptions {
   std::set<std::string> f32_layers;  ///< layers, by name, that bf16 leaves in f32
   std::optional<PixelMap> pixels;    ///< needed for run_u8
   int64_t batch_hint = 0;            ///< images a run will usually hold; 0: many
+  /// Values, by name, that run_observed shows. Fusion makes values disappear: use FusionLevel::kOff.
+  std::vector<std::string> observed;
 };
 
 /// What was chosen.
@@ -48,6 +50,20 @@ struct ImageSource {
   const uint8_t* data = nullptr;
   std::function<void(int64_t first, int64_t count, uint8_t* dst)> fill;
 };
+
+/// A value of one tile of images where it lies while the plan runs: element (image, y, x, c) stands at
+/// data[image * image_stride + (y * width + x) * position_stride + c]. Values of other ranks than 4 are one
+/// position whose channels are their elements.
+struct ObservedValue {
+  size_t index;           ///< in ExecOptions::observed
+  int64_t first, images;  ///< the tile: images first ... first + images - 1 of the run
+  int64_t height, width, channels;
+  const float* data;
+  int64_t image_stride, position_stride;
+};
+/// Called for every tile and every observed value, in the order of execution, by all threads at once: each is
+/// part of parts. The value stands still until all have returned.
+using Observer = std::function<void(const ObservedValue& value, int part, int parts)>;
 
 /// One step of a plan, as planned and, where it was profiled, as measured.
 struct StepReport {
@@ -78,6 +94,11 @@ class Executor {
   void run_u8(const ImageSource& images, int64_t n, float* out, std::atomic<int64_t>* done = nullptr);
   /// nchw: n images of input_shape(), as floats.
   void run_f32(const float* nchw, int64_t n, float* out, std::atomic<int64_t>* done = nullptr);
+
+  /// run_u8 for one worker (settings().data_parallel is 1) that shows the observed values on the way. Tiles
+  /// follow each other in order. What the observer throws ends the run.
+  void run_observed(const ImageSource& images, int64_t n, const Observer& observer,
+                    std::atomic<int64_t>* done = nullptr);
 
   /// The plan's steps; empty for the oracle (--isa ref on a float model).
   std::vector<StepReport> steps() const;

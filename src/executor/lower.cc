@@ -258,6 +258,16 @@ void Lowering::finish() {
   plan_arena(*plan_);
 }
 
+void Lowering::observe(ValueId id) {
+  if (options_.observed == nullptr) return;
+  const auto found = std::find(options_.observed->begin(), options_.observed->end(), graph_.value(id).name);
+  if (found == options_.observed->end() || !placed(id)) return;
+  const Buffer& b = buffer(place(id).buffer);
+  if (b.elem != Elem::kF32 || b.image_stride > 0) return;
+  plan_->observed.push_back(
+      {static_cast<size_t>(found - options_.observed->begin()), place(id).buffer, plan_->steps.size() - 1});
+}
+
 /// By place in the order, the constants that no later node needs, reached through DequantizeLinear too.
 std::vector<std::vector<ValueId>> Lowering::last_uses() const {
   std::vector<std::vector<ValueId>> uses(graph_.order().size());
@@ -287,12 +297,14 @@ std::unique_ptr<Plan> Lowering::run() {
   const Value& out = graph_.value(graph_.outputs()[0]);
   check_value(out, out.producer == kNoNode ? "output" : graph_.node(out.producer).name);
   lower_input();
+  observe(input_);
   const auto uses = last_uses();
   for (size_t at = 0; at < graph_.order().size(); ++at) {
     const NodeId id = graph_.order()[at];
     const Node& node = graph_.node(id);
     try {
       if (!done_[static_cast<size_t>(id)]) lower_node(node);
+      observe(node.output);
     } catch (Error& error) {
       error.in_layer(node.name);
       throw;

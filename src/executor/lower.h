@@ -20,7 +20,8 @@ struct LowerOptions {
   bool merge = false;                ///< a convolution that only feeds another's sum joins its accumulation
   bool integers = true;              ///< quantized layers in integers; false: as fake quantization, in f32
   bool bf16 = false;                 ///< float layers in bf16
-  const std::set<std::string>* f32_layers = nullptr;  ///< layers that stay in f32 all the same
+  const std::set<std::string>* f32_layers = nullptr;   ///< layers that stay in f32 all the same
+  const std::vector<std::string>* observed = nullptr;  ///< values to find in Plan::observed
 };
 
 /// Turns a verified graph into a plan: buffers, steps with packed weights, arena. Constants of the graph are

@@ -69,6 +69,8 @@ class Lowering {
   void add_input(IngestSpec spec, std::optional<QuantScale> quant, ValueId value);
   void lower_input();
   void lower_node(const Node& node);
+  /// Notes where the value lies if somebody wants to see it.
+  void observe(ValueId id);
   std::vector<std::vector<ValueId>> last_uses() const;
   std::unique_ptr<Step> try_fast(const Node& node);
 

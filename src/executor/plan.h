@@ -79,10 +79,18 @@ class Step {
   BufferId overwrites = -1;
 };
 
+/// A value that somebody wants to see, complete in its buffer once the step has run.
+struct ObservedBuffer {
+  size_t index;  ///< in LowerOptions::observed
+  BufferId buffer;
+  size_t step;
+};
+
 /// Everything that does not change from run to run.
 struct Plan {
   std::vector<Buffer> buffers;
   std::vector<std::unique_ptr<Step>> steps;
+  std::vector<ObservedBuffer> observed;  ///< by step
   int64_t tile = 1;
   int64_t arena_bytes = 0;
   Dims input_shape;  ///< c, h, w

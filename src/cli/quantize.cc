@@ -1,0 +1,288 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "base/cpu.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/image_set.h"
+#include "cli/model_input.h"
+#include "cli/model_output.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/quantize_report.h"
+#include "cli/verbs.h"
+#include "evaluator/resources.h"
+#include "formats/model_io.h"
+#include "quantization/quantize.h"
+#include "quantization/search.h"
+
+namespace xdn::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct QuantizeFlags {
+  std::string model, out, data, val, test, ranges, method = "mse", rounding = "least-squares", precision;
+  std::vector<std::string> keep;
+  int64_t images = 1000, seed = 1, trials = 16, budget = 600, threads = 0;
+  std::optional<double> max_drop;
+  bool equalize = false, no_bias_correction = false, no_verify = false;
+  PixelFlags pixels;
+  Output output;
+
+  bool search() const { return max_drop.has_value() || precision == "mixed"; }
+  bool bf16() const { return precision == "bf16"; }
+};
+
+constexpr double kDefaultDrop = 0.2;
+
+std::string ranges_path(const QuantizeFlags& flags) { return model_stem(flags.out) + ".ranges.json"; }
+
+[[noreturn]] void usage(const std::string& message) { throw Error(ErrorKind::kUsage, message); }
+
+void check_request(const QuantizeFlags& flags) {
+  flags.output.check();
+  if (flags.out.find(':') != std::string::npos)
+    usage("-o: int8 models are written as ONNX, expected OUT.onnx");
+  check_model_output(flags.model, flags.out);
+  if (!flags.bf16()) check_output(ranges_path(flags));
+  if (!flags.bf16() && flags.data.empty() && flags.ranges.empty())
+    usage("expected --data DATA to calibrate on, or --ranges FILE; see xdn quantize --help");
+  if (flags.search() && flags.precision != "mixed" && !flags.precision.empty())
+    usage("--max-drop decides layer by layer, expected --precision mixed or none");
+  if (flags.search() && flags.val.empty()) usage("--max-drop is measured on --val, expected --val DATA");
+  if (flags.max_drop && !(*flags.max_drop >= 0 && *flags.max_drop <= 100))
+    usage("--max-drop: expected percentage points from 0 to 100");
+}
+
+/// What layers that leave 8 bits compute in here: bf16 where the processor multiplies it.
+FloatKind fallback_kind() { return cpu_features().avx512bf16 ? FloatKind::kBf16 : FloatKind::kF32; }
+
+/// LAYER, LAYER=bf16 or LAYER=fp32.
+std::map<std::string, FloatKind> kept_layers(const QuantizeFlags& flags, const Quantizer& quantizer) {
+  std::map<std::string, FloatKind> kept;
+  for (const std::string& text : flags.keep) {
+    std::string name = text;
+    FloatKind kind = fallback_kind();
+    const auto cut = [&](const std::string& suffix, FloatKind of) {
+      if (!name.ends_with(suffix)) return;
+      name.resize(name.size() - suffix.size());
+      kind = of;
+    };
+    cut("=bf16", FloatKind::kBf16);
+    cut("=fp32", FloatKind::kF32);
+    const auto layers = quantizer.layers();
+    if (std::none_of(layers.begin(), layers.end(), [&](const LinearLayer& layer) {
+          return quantizer.graph().node(layer.id).name == name;
+        })) {
+      throw input_error(fmt::format("--keep: no layer '{}' with weights; see xdn info", printable(name)))
+          .in_file(model_file(flags.model));
+    }
+    kept.emplace(name, kind);
+  }
+  return kept;
+}
+
+/// The verb in steps; each adds to the report.
+class Quantization {
+ public:
+  explicit Quantization(const QuantizeFlags& flags) : flags_(flags), report_(flags.output) {}
+
+  int run() {
+    check_request(flags_);
+    model_ = load_model_input(flags_.model, flags_.pixels);
+    warn_of_raw_pixels(model_);
+    open_images();
+    try {
+      if (flags_.bf16()) {
+        result_ = bf16_model(model_.graph);
+      } else {
+        quantize();
+      }
+    } catch (Error& error) {
+      if (error.file().empty()) error.in_file(model_file(flags_.model));
+      throw;
+    }
+    judge_result();
+    write();
+    return 0;
+  }
+
+ private:
+  /// All data are opened before anything long begins.
+  void open_images() {
+    if (!flags_.bf16() && !flags_.data.empty()) {
+      calibration_.emplace(flags_.data, model_, Split::kAutoTrain, !flags_.no_verify, flags_.images,
+                           static_cast<uint64_t>(flags_.seed));
+    }
+    if (!flags_.val.empty()) val_.emplace(flags_.val, model_, Split::kAuto, !flags_.no_verify);
+    if (!flags_.test.empty()) test_.emplace(flags_.test, model_, Split::kAuto, !flags_.no_verify);
+  }
+
+  int threads() const { return static_cast<int>(flags_.threads); }
+
+  void quantize() {
+    QuantizeOptions options;
+    options.equalize = flags_.equalize;
+    options.correct_bias = !flags_.no_bias_correction;
+    options.rounding = flags_.rounding == "nearest" ? Rounding::kNearest : Rounding::kLeastSquares;
+    const Stopwatch watch;
+    Quantizer quantizer(model_.graph, options);
+    const auto kept = kept_layers(flags_, quantizer);
+    std::optional<Calibration> calibration;
+    if (calibration_) {
+      calibration.emplace(quantizer.graph(), CalibrationImages{calibration_->data(), calibration_->size(),
+                                                               calibration_->pixels(), threads()});
+    }
+    set_ranges(quantizer, calibration);
+    {
+      const int64_t rounds = calibration ? calibration->rounds(quantizer.layers()) : 0;
+      Progress progress("weights", rounds * (calibration ? calibration_->size() : 0));
+      if (calibration) calibration->done = &progress.done();
+      quantizer.round_weights(calibration ? &*calibration : nullptr);
+    }
+    report_.calibrated(quantizer, calibration ? calibration_->size() : 0, watch.seconds());
+    write_ranges(quantizer.ranges(), quantizer.graph(), ranges_path(flags_));
+    if (flags_.search()) {
+      search(quantizer, kept);
+    } else {
+      result_ = quantizer.quantized(kept);
+    }
+  }
+
+  void set_ranges(Quantizer& quantizer, std::optional<Calibration>& calibration) {
+    if (!flags_.ranges.empty()) {
+      quantizer.set_ranges(read_ranges(flags_.ranges, quantizer.graph(), quantizer.values()));
+      return;
+    }
+    Progress progress("ranges", 2 * calibration_->size());
+    calibration->done = &progress.done();
+    Ranges ranges;
+    ranges.method = flags_.method;
+    ranges.images = calibration_->size();
+    ranges.seed = flags_.seed;
+    ranges.values = calibration->ranges(quantizer.values(), *parse_range_method(flags_.method));
+    quantizer.set_ranges(std::move(ranges));
+  }
+
+  Judge& judge() {
+    if (!judge_) judge_.emplace(make_judge(*val_, flags_.val));
+    return *judge_;
+  }
+
+  Judge make_judge(const ImageSet& set, const std::string& path) const {
+    ExecOptions exec;
+    exec.threads = threads();
+    try {
+      return {model_.graph, {set.data(), set.labels(), set.pixels(), std::move(exec)}};
+    } catch (Error& error) {
+      if (error.layer().empty()) error.in_file(path);
+      throw;
+    }
+  }
+
+  void search(const Quantizer& quantizer, const std::map<std::string, FloatKind>& kept) {
+    SearchOptions options;
+    options.max_drop = flags_.max_drop.value_or(kDefaultDrop);
+    options.most_trials = static_cast<int>(flags_.trials);
+    options.most_seconds = static_cast<double>(flags_.budget);
+    options.fallback = fallback_kind();
+    options.kept = kept;
+    report_.begin_trials(options.max_drop);
+    const SearchResult found = search_layers(quantizer, judge(), model_.graph, options,
+                                             [&](const Trial& trial) { report_.trial(trial); });
+    report_.searched(found);
+    if (found.chosen >= 0) {
+      const auto& layers = found.trials[static_cast<size_t>(found.chosen)].float_layers;
+      result_ = found.all_bf16 ? bf16_model(model_.graph) : quantizer.quantized(layers);
+      const double ratio = judge().speed_ratio(result_);
+      report_.speed(ratio);
+      if (ratio >= 1) return;
+    }
+    report_.unchanged(found.chosen >= 0);
+    result_ = model_.graph;
+  }
+
+  void judge_result() {
+    if (val_) report_.verdict("val", flags_.val, judge().judge(result_));
+    if (test_) report_.verdict("test", flags_.test, make_judge(*test_, flags_.test).judge(result_));
+  }
+
+  void write() {
+    const std::string written = write_model(result_, flags_.model, flags_.out);
+    report_.finish(flags_.model, written, flags_.bf16() ? "" : ranges_path(flags_));
+  }
+
+  const QuantizeFlags& flags_;
+  QuantizeReport report_;
+  ModelInput model_;
+  std::optional<ImageSet> calibration_, val_, test_;
+  std::optional<Judge> judge_;
+  Graph result_;
+};
+
+}  // namespace
+
+Action add_quantize(CLI::App& app) {
+  const auto flags = std::make_shared<QuantizeFlags>();
+  app.add_option("MODEL", flags->model, "A float model")->required()->type_name("");
+  app.add_option("-o,--output", flags->out,
+                 "The model to write, as ONNX with QuantizeLinear and DequantizeLinear; OUT.ranges.json goes "
+                 "beside it")
+      ->required()
+      ->type_name("OUT.onnx");
+  app.add_option("--data", flags->data, "Images to calibrate on: pack, image folder or CIFAR-10")
+      ->type_name("DATA");
+  app.add_option("--images", flags->images, "How many of them, drawn at random")
+      ->check(whole_number(1))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--seed", flags->seed, "Of the draw")
+      ->check(whole_number(0))
+      ->type_name("S")
+      ->capture_default_str();
+  app.add_option("--val", flags->val, "Labelled images that decide, and are reported")->type_name("DATA");
+  app.add_option("--test", flags->test, "Labelled images that are only reported, once, at the end")
+      ->type_name("DATA");
+  app.add_option("--max-drop", flags->max_drop,
+                 "Percentage points of accuracy on --val that may be lost: layers that cost more stay float")
+      ->type_name("P");
+  add_choice(app, "--precision", flags->precision, {"int8", "bf16", "mixed"},
+             "Of all layers; mixed: as --max-drop decides (default 0.2). Default: int8, or mixed with "
+             "--max-drop");
+  app.add_option("--trials", flags->trials, "Choices of layers that --max-drop may measure")
+      ->check(whole_number(1, 1000))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--budget", flags->budget, "Seconds that --max-drop may take")
+      ->check(whole_number(1))
+      ->type_name("S")
+      ->capture_default_str();
+  app.add_option("--keep", flags->keep,
+                 "A layer that stays float: bf16 where this machine multiplies it, or as said")
+      ->type_name("LAYER[=bf16|=fp32]")
+      ->allow_extra_args(false);
+  add_choice(app, "--method", flags->method, {kRangeMethods.begin(), kRangeMethods.end()},
+             "How ranges follow from what was seen")
+      ->capture_default_str();
+  app.add_option("--ranges", flags->ranges,
+                 "Take the ranges from a file that an earlier run wrote, perhaps edited")
+      ->type_name("FILE");
+  add_choice(app, "--rounding", flags->rounding, {"nearest", "least-squares"}, "Of the weights")
+      ->capture_default_str();
+  app.add_flag("--equalize", flags->equalize, "Equalize the weights' ranges across layers first");
+  app.add_flag("--no-bias-correction", flags->no_bias_correction,
+               "Leave the mean error that rounding causes");
+  app.add_option("--threads", flags->threads, "Threads; default: what the machine grants")
+      ->check(whole_number(1, 1024))
+      ->type_name("N");
+  app.add_flag("--no-verify", flags->no_verify, "Trust packs' data without comparing their SHA-256");
+  flags->output.add_option(app);
+  flags->pixels.add_options(app);
+  return [flags] { return Quantization(*flags).run(); };
+}
+
+}  // namespace xdn::cli

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "quantization/judge.h"
+#include "quantization/quantize.h"
+
+namespace xdn {
+
+struct SearchOptions {
+  double max_drop = 0.2;  ///< percentage points that accuracy may lose on the judge's images
+  int most_trials = 16;
+  double most_seconds = 600;
+  FloatKind fallback = FloatKind::kF32;   ///< what layers that are not in 8 bits compute in
+  std::map<std::string, FloatKind> kept;  ///< layers that stay float in any case
+};
+
+/// A choice of layers that was tried.
+struct Trial {
+  std::string name;  ///< "int8", "int8 but 4 layers", "bf16"
+  std::map<std::string, FloatKind> float_layers;
+  Verdict verdict;
+  bool within = false;  ///< the drop is at most what is allowed
+};
+
+/// What 8 bits in one layer cost: the logits' error less its error without them.
+struct Sensitivity {
+  std::string layer;
+  double cost = 0;
+};
+
+struct SearchResult {
+  std::vector<Trial> trials;               ///< in the order they were tried
+  std::vector<Sensitivity> sensitivities;  ///< the dearest first; empty where 8 bits everywhere were within
+  int chosen = -1;                         ///< of trials; -1: none was within
+  bool all_bf16 = false;                   ///< the chosen one has no layer in 8 bits
+  bool stopped = false;                    ///< by the bound on trials or time
+};
+
+/// Looks for the fewest layers that must stay float for the accuracy to hold. The layers are ranked by what
+/// the logits gain on few images when one alone is float again; then the n dearest are freed, n doubling
+/// until the drop is allowed and halving the last step back. The last resort is all layers in bf16.
+/// `progress` is told about each trial once it is judged. Among what is within, the one with the fewest float
+/// layers is chosen.
+SearchResult search_layers(const Quantizer& quantizer, Judge& judge, const Graph& original,
+                           const SearchOptions& options, const std::function<void(const Trial&)>& progress);
+
+}  // namespace xdn
