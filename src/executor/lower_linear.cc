@@ -106,7 +106,7 @@ std::unique_ptr<Step> Lowering::lower_conv(const Node& node) {
   return step;
 }
 
-/// Both of one group and f32, or bf16 with whole words: then one accumulation holds both, and the sum, the
+/// Both of one group and of the same elements: then one accumulation holds both, and the sum, the
 /// store and the load of what lay between are gone.
 bool Lowering::joins_reader(const Node& node) const {
   const Node* reader = only_reader(node.output);
@@ -116,10 +116,8 @@ bool Lowering::joins_reader(const Node& node) const {
     return false;
   }
   const auto whole = [&](const Node& conv) {
-    const bool f32 = float_elem(conv) == Elem::kF32;
     return conv.as<ConvAttrs>().group == 1 && known(conv.input(1)) &&
-           (conv.input(2) == kNoValue || known(conv.input(2))) && on_map(conv.output) &&
-           (f32 || shape(conv.input(1))[1] % 2 == 0);
+           (conv.input(2) == kNoValue || known(conv.input(2))) && on_map(conv.output);
   };
   const auto plain = [&](ValueId src) {
     return placed(src) && !quantized(src) && buffer(place(src).buffer).image_stride == 0;
@@ -128,7 +126,7 @@ bool Lowering::joins_reader(const Node& node) const {
   const ValueId other = reader->input(0);
   const auto taps = [&](const Node& conv) { return shape(conv.input(1))[2] * shape(conv.input(1))[3]; };
   return whole(node) && whole(*reader) && taps(node) + taps(*reader) <= kMostTaps &&
-         float_elem(node) == float_elem(*reader) && plain(node.input(0)) &&
+         factor_elem(node) == factor_elem(*reader) && plain(node.input(0)) &&
          (!placed(other) || plain(other)) && graph_.value(other).producer != kNoNode &&
          graph_.node(graph_.value(other).producer).type != OpType::kDequantizeLinear;
 }
@@ -197,15 +195,10 @@ std::unique_ptr<Step> Lowering::lower_float_linear(const Node& node, Linear line
   DenseOperand& operand = spec.operands[0];
   const bool image = buffer(place(linear.src).buffer).image_stride > 0;
   if (image && quantized(linear.src)) throw input_error(refused_ + "; only --isa ref runs it");
-  // An odd channel's partner in its word may hold anything, and NaN times zero is NaN.
-  Elem elem = image ? buffer(place(linear.src).buffer).elem : float_elem(node);
-  if (image && elem == Elem::kF32 && float_elem(node) == Elem::kBf16) {
-    refused_ = "brgemm_bf16: an odd number of channels in a tap of float input";
-  }
-  const bool depthwise = operand.channels == 1 && spec.group == linear.oc && spec.group > 1;
-  if (elem == Elem::kBf16 && !image && operand.channels % 2 != 0 && !depthwise) {
-    elem = Elem::kF32;
-    refused_ = "brgemm_bf16: an odd number of channels";
+  const Elem elem = image ? buffer(place(linear.src).buffer).elem : factor_elem(node);
+  if (elem == Elem::kF32 && asks_bf16(node)) {
+    refused_ = image ? "brgemm_bf16: an odd number of channels in a tap of float input"
+                     : "brgemm_bf16: an odd number of channels";
   }
   spec.arith = elem == Elem::kBf16 ? kernels::Arith::kBf16 : kernels::Arith::kF32;
   operand.src = floats_of(linear.src, elem);
@@ -241,8 +234,7 @@ std::unique_ptr<Step> Lowering::lower_float_linear(const Node& node, Linear line
         quantized(linear.residual) ? floats_of(linear.residual) : place(linear.residual).buffer;
   }
   spec.epilogue.set(linear.act);
-  spec.dst =
-      make_buffer(shape(node.output), elem == Elem::kBf16 ? store_elem(node, node.output) : Elem::kF32);
+  spec.dst = make_buffer(shape(node.output), store_elem(node.output));
   define(node.output, spec.dst);
   return make_linear(spec);
 }
@@ -369,7 +361,7 @@ std::unique_ptr<Step> Lowering::lower_int_linear(const Node& node, Linear linear
   operand.levels = levels->levels.data();
   spec.arith = kernels::Arith::kI8;
   spec.epilogue = epilogue;
-  spec.dst = make_buffer(shape(chain.end), chain.quant.has_value() ? Elem::kU8 : store_elem(node, chain.end));
+  spec.dst = make_buffer(shape(chain.end), chain.quant.has_value() ? Elem::kU8 : store_elem(chain.end));
   for (const NodeId id : chain.absorbed) done_[static_cast<size_t>(id)] = true;
   if (chain.quant.has_value()) {
     define_levels(chain.end, spec.dst, *chain.quant);

@@ -26,6 +26,7 @@ class Lowering {
         users_(graph.users()) {
     for (const NodeId id : graph.order())
       done_.resize(std::max(done_.size(), static_cast<size_t>(id) + 1), false);
+    find_bf16_values();
   }
 
   std::unique_ptr<Plan> run();
@@ -61,9 +62,14 @@ class Lowering {
   }
   /// The value as f32 or bf16, converted by a step of its own where it lies otherwise.
   BufferId floats_of(ValueId id, Elem elem = Elem::kF32);
-  /// The elements in which a float step of this node should keep its result.
-  Elem float_elem(const Node& node) const;
-  Elem store_elem(const Node& node, ValueId end) const;
+  /// Whether the layer is to run in bf16, and what the factors of its products are: bf16 where words of two
+  /// channels are whole.
+  bool asks_bf16(const Node& node) const;
+  Elem factor_elem(const Node& node) const;
+  void find_bf16_values();
+  bool passes_bf16(const Node& node) const;
+  /// How a float step should store the value: as bf16 where every reader would round it to bf16 first.
+  Elem store_elem(ValueId id) const;
   void add(std::unique_ptr<Step> step, const Node& node);
   /// The step that fills spec.dst, which becomes `value`'s place. spec says where the image lies in it.
   void add_input(IngestSpec spec, std::optional<QuantScale> quant, ValueId value);
@@ -147,7 +153,8 @@ class Lowering {
   std::unique_ptr<Plan> plan_;
   std::vector<Place> places_;  ///< by value
   std::vector<std::vector<NodeId>> users_;
-  std::vector<bool> done_;  ///< by node: absorbed into an earlier node's step
+  std::vector<bool> done_;         ///< by node: absorbed into an earlier node's step
+  std::vector<bool> bf16_values_;  ///< by value: only bf16 layers read it
   std::map<ValueId, Tensor> folded_;
   /// Convolutions that wait for their reader, by result; their weights are held here, since the graph's are
   /// released.
