@@ -160,8 +160,9 @@ void DenseStep::describe() {
   constexpr const char* kNames[] = {"f32", "bf16", "i8"};
   const int vectors = panels_.front().vectors;
   const auto block = [&](int v) { return fmt::format("{}x{}", family_.most_rows[v - 1], v * lanes_); };
-  kernel = fmt::format("brgemm_{} {} {}{}", kNames[static_cast<size_t>(arith)], family_.bundle,
-                       block(vectors), epilogue_.residual >= 0 ? " +residual" : "");
+  kernel =
+      fmt::format("brgemm_{} {} {}{}{}", kNames[static_cast<size_t>(arith)], family_.bundle, block(vectors),
+                  operands_.size() > 1 ? " +conv" : "", epilogue_.residual >= 0 ? " +residual" : "");
   for (int v = family_.most_vectors; v > 0; --v) {
     if (v == vectors) continue;
     const std::string reason = v > vectors ? fmt::format("{} output channels leave columns empty", oc_group_)

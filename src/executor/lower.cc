@@ -283,12 +283,10 @@ void Lowering::lower_node(const Node& node) {
     place(node.output) = place(node.input(0));
     return;
   }
-  if (node.type == OpType::kConv && joins_reader(node)) {
-    Linear linear = *linear_of_conv(node);
-    linear.spec.bias = known_floats(linear.bias);
-    Tensor weights = known_tensor(linear.weights);
-    waiting_.emplace(node.output, Waiting{std::move(linear), std::move(weights)});
-    return;
+  if (node.type == OpType::kConv) {
+    if (wait(node)) return;
+  } else {
+    for (const ValueId input : node.inputs) release(input);
   }
   if (node.type == OpType::kConcat && lower_concat(node)) return;
   if (node.type == OpType::kReshape || node.type == OpType::kFlatten) {

@@ -223,6 +223,7 @@ bool Lowering::lower_concat(const Node& node) {
 }
 
 std::unique_ptr<Step> Lowering::lower_fallback(const Node& node) {
+  for (const ValueId input : node.inputs) release(input);
   std::vector<FallbackInput> inputs;
   std::vector<Tensor> constants;
   for (const ValueId input : node.inputs) {

@@ -43,6 +43,7 @@ class Lowering {
   struct Chain {
     Activation act;                    ///< before the middle rounding, or the only one
     std::optional<QuantScale> middle;  ///< rounding that the file asks for before a residual is added
+    ValueId joined = kNoValue;  ///< a waiting convolution's result that enters the sums, before all of these
     ValueId residual = kNoValue;
     Activation last_act;  ///< after middle and residual
     ValueId end = kNoValue;
@@ -78,6 +79,11 @@ class Lowering {
   std::vector<std::vector<ValueId>> last_uses() const;
   std::unique_ptr<Step> try_fast(const Node& node);
 
+  /// Quantized weights of a linear node as s8 levels [oc, the rest], with a scale per output channel.
+  struct Levels {
+    std::vector<int8_t> levels;
+    std::vector<float> scale;
+  };
   std::unique_ptr<Step> lower_conv(const Node& node);
   std::unique_ptr<Step> lower_gemm(const Node& node);
   /// A convolution or matrix product: what both lowerings need.
@@ -88,29 +94,33 @@ class Lowering {
     bool transposed = false;  ///< weights are [k, oc]
     float alpha = 1, beta = 1;
     Activation act;
+    std::optional<Levels> levels;  ///< where it runs in integers
   };
   std::optional<Linear> linear_of_conv(const Node& node) const;
   /// Whether the convolution can wait for its only reader, a float convolution that adds its result.
   bool joins_reader(const Node& node) const;
+  bool joins_sum(const Node& node) const;
+  bool wait(const Node& node);
   void append_operand(DenseSpec& spec, Linear linear, Elem elem);
   std::unique_ptr<Step> lower_linear(const Node& node, Linear linear);
   std::unique_ptr<Step> lower_float_linear(const Node& node, Linear linear);
   std::unique_ptr<Step> lower_int_linear(const Node& node, Linear linear);
+  bool take_levels(Linear& linear);
+  bool waits_in_integers(ValueId id) const;
+  std::string why_apart(const Linear& a, const Linear& b) const;
+  std::unique_ptr<Step> lower_sums(Linear linear, const Linear* joined, const Chain& chain);
+  void release(ValueId id);
   std::unique_ptr<Step> make_linear(const DenseSpec& spec);
   /// Feeds the input, as `elem`, to a first convolution as an image with its border. False: it takes no
   /// image.
   bool read_image(const Node& conv, ValueId value, Elem elem, std::optional<QuantScale> quant);
   std::unique_ptr<Step> lower_batchnorm(const Node& node);
 
-  /// Quantized weights of a linear node as s8 levels [oc, the rest], with a scale per output channel.
-  struct Levels {
-    std::vector<int8_t> levels;
-    std::vector<float> scale;
-  };
   std::optional<Levels> levels_of(ValueId weights, int64_t oc, bool transposed, std::string& refused) const;
   std::optional<QuantScale> scalar_quant(const Node& node) const;
   Chain follow(const Node& node, Activation act, ValueId residual);
   bool joins_residual(const Node& add, ValueId chain_value, ValueId& other) const;
+  bool joins_waiting(const Node& add, ValueId chain_value, ValueId& other) const;
   void absorb(const Chain& chain);
   void define_levels(ValueId id, BufferId buffer, QuantScale quant);
   bool lower_quantize(const Node& node);
@@ -156,9 +166,10 @@ class Lowering {
   std::vector<bool> done_;         ///< by node: absorbed into an earlier node's step
   std::vector<bool> bf16_values_;  ///< by value: only bf16 layers read it
   std::map<ValueId, Tensor> folded_;
-  /// Convolutions that wait for their reader, by result; their weights are held here, since the graph's are
-  /// released.
+  /// Convolutions that wait for the one whose accumulation they join, by result; their weights (floats here,
+  /// or linear.levels) are held, since the graph's are released.
   struct Waiting {
+    const Node* node;
     Linear linear;
     Tensor weights;
   };
