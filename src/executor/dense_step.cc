@@ -349,11 +349,15 @@ bool stem_pays(int64_t ic, const Window& window, int64_t group) {
          window.dilations[1] == 1;
 }
 
-std::unique_ptr<Step> make_dense_step(const Plan& plan, const DenseSpec& spec, const KernelTable& table,
-                                      int parts) {
+int64_t taps_of(const DenseSpec& spec) {
   int64_t taps = 0;
   for (const DenseOperand& operand : spec.operands) taps += operand.kernel_h * operand.kernel_w;
-  if (taps > kMostTaps) return nullptr;
+  return taps;
+}
+
+std::unique_ptr<Step> make_dense_step(const Plan& plan, const DenseSpec& spec, const KernelTable& table,
+                                      int parts) {
+  if (taps_of(spec) > kMostTaps) return nullptr;
   return std::make_unique<DenseStep>(plan, spec, table, parts);
 }
 

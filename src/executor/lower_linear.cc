@@ -188,6 +188,22 @@ std::unique_ptr<Step> Lowering::lower_linear(const Node& node, Linear linear) {
   return lower_float_linear(node, std::move(linear));
 }
 
+/// The QuantizeLinear that alone reads a float layer's result is part of its store.
+bool Lowering::store_as_levels(const Node& node, DenseSpec& spec) {
+  const Node* next = only_reader(node.output);
+  if (!options_.integers || next == nullptr || next->type != OpType::kQuantizeLinear) return false;
+  if (taps_of(spec) > kMostTaps) return false;  // left to a node's step, which knows nothing of levels
+  const auto quant = scalar_quant(*next);
+  if (!quant.has_value()) return false;
+  spec.epilogue.dst_scale = static_cast<float>(1 / static_cast<double>(quant->scale));
+  spec.epilogue.dst_shift = static_cast<float>(quant->zero);
+  if (!std::isfinite(spec.epilogue.dst_scale)) return false;
+  spec.dst = make_buffer(shape(node.output), Elem::kU8);
+  done_[static_cast<size_t>(readers(node.output)[0])] = true;
+  define_levels(next->output, spec.dst, *quant);
+  return true;
+}
+
 std::unique_ptr<Step> Lowering::lower_float_linear(const Node& node, Linear linear) {
   DenseSpec& spec = linear.spec;
   DenseOperand& operand = spec.operands[0];
@@ -230,8 +246,10 @@ std::unique_ptr<Step> Lowering::lower_float_linear(const Node& node, Linear line
         quantized(linear.residual) ? floats_of(linear.residual) : place(linear.residual).buffer;
   }
   spec.epilogue.set(linear.act);
-  spec.dst = make_buffer(shape(node.output), store_elem(node.output));
-  define(node.output, spec.dst);
+  if (!store_as_levels(node, spec)) {
+    spec.dst = make_buffer(shape(node.output), store_elem(node.output));
+    define(node.output, spec.dst);
+  }
   return make_linear(spec);
 }
 

@@ -104,6 +104,7 @@ class Lowering {
   void append_operand(DenseSpec& spec, Linear linear, Elem elem);
   std::unique_ptr<Step> lower_linear(const Node& node, Linear linear);
   std::unique_ptr<Step> lower_float_linear(const Node& node, Linear linear);
+  bool store_as_levels(const Node& node, DenseSpec& spec);
   std::unique_ptr<Step> lower_int_linear(const Node& node, Linear linear);
   bool take_levels(Linear& linear);
   bool waits_in_integers(ValueId id) const;

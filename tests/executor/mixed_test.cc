@@ -74,6 +74,22 @@ TEST(MixedPrecision, RunsEveryLayerAsTheFileSays) {
   }
 }
 
+/// Between layers of one precision nothing is converted, and what one that stores levels or another's
+/// elements writes is read as it is.
+TEST(MixedPrecision, ConvertsOnlyLevelsToFloats) {
+  for (const Isa isa : present_isas()) {
+    ExecOptions options;
+    options.isa = isa;
+    const Executor executor(mixed_net(kBf16), options);
+    std::vector<std::string> conversions;
+    for (const StepReport& step : executor.steps()) {
+      if (step.kernel.find("convert") != std::string::npos) conversions.push_back(step.kernel);
+    }
+    // The levels that conv8 reads as bf16 are first the numbers that the file means.
+    EXPECT_EQ(conversions.size(), 2u) << kernels(executor);
+  }
+}
+
 TEST(MixedPrecision, GivesWayToWhatIsAskedFor) {
   const Graph graph = mixed_net(kBf16);
   const auto counts = [&](const ExecOptions& options) {
