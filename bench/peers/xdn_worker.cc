@@ -38,7 +38,7 @@ class XdnEngine : public xdn::bench::Engine {
     executor_.emplace(xdn::load_model(request.at("model")), options);
     const xdn::ExecSettings& chosen = executor_->settings();
     const std::string about =
-        std::string(xdn::isa_name(chosen.isa)) + ", " + xdn::precision_name(chosen.precision) + ", " +
+        std::string(xdn::isa_name(chosen.isa)) + ", " + xdn::chosen_precision_name(chosen) + ", " +
         std::to_string(chosen.data_parallel) + " x " + std::to_string(chosen.model_parallel) +
         " threads, tile " + std::to_string(chosen.batch_tile);
     return {{"input", executor_->input_shape()}, {"fixed_batch", 0}, {"about", about}};

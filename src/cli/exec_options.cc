@@ -102,16 +102,16 @@ ExecOptions ExecFlags::options() const {
 
 void put_settings(nlohmann::ordered_json& json, const ExecSettings& settings) {
   json["isa"] = isa_name(settings.isa);
-  json["precision"] = precision_name(settings.precision);
+  json["precision"] = chosen_precision_name(settings);
   json["data_parallel"] = settings.data_parallel;
   json["model_parallel"] = settings.model_parallel;
   json["batch_tile"] = settings.batch_tile;
 }
 
 std::string settings_line(const ExecSettings& settings) {
-  return fmt::format("{} on {}, {} x {} threads (data x model), tiles of {}",
-                     precision_name(settings.precision), isa_name(settings.isa), settings.data_parallel,
-                     settings.model_parallel, settings.batch_tile);
+  return fmt::format("{} on {}, {} x {} threads (data x model), tiles of {}", chosen_precision_name(settings),
+                     isa_name(settings.isa), settings.data_parallel, settings.model_parallel,
+                     settings.batch_tile);
 }
 
 }  // namespace xdn::cli

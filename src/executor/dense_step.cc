@@ -160,8 +160,9 @@ void DenseStep::describe() {
   constexpr const char* kNames[] = {"f32", "bf16", "i8"};
   const int vectors = panels_.front().vectors;
   const auto block = [&](int v) { return fmt::format("{}x{}", family_.most_rows[v - 1], v * lanes_); };
-  kernel = fmt::format("brgemm_{} {} {}{}", kNames[static_cast<size_t>(arith)], family_.bundle,
-                       block(vectors), epilogue_.residual >= 0 ? " +residual" : "");
+  kernel =
+      fmt::format("brgemm_{} {} {}{}{}", kNames[static_cast<size_t>(arith)], family_.bundle, block(vectors),
+                  operands_.size() > 1 ? " +conv" : "", epilogue_.residual >= 0 ? " +residual" : "");
   for (int v = family_.most_vectors; v > 0; --v) {
     if (v == vectors) continue;
     const std::string reason = v > vectors ? fmt::format("{} output channels leave columns empty", oc_group_)
@@ -348,11 +349,15 @@ bool stem_pays(int64_t ic, const Window& window, int64_t group) {
          window.dilations[1] == 1;
 }
 
-std::unique_ptr<Step> make_dense_step(const Plan& plan, const DenseSpec& spec, const KernelTable& table,
-                                      int parts) {
+int64_t taps_of(const DenseSpec& spec) {
   int64_t taps = 0;
   for (const DenseOperand& operand : spec.operands) taps += operand.kernel_h * operand.kernel_w;
-  if (taps > kMostTaps) return nullptr;
+  return taps;
+}
+
+std::unique_ptr<Step> make_dense_step(const Plan& plan, const DenseSpec& spec, const KernelTable& table,
+                                      int parts) {
+  if (taps_of(spec) > kMostTaps) return nullptr;
   return std::make_unique<DenseStep>(plan, spec, table, parts);
 }
 

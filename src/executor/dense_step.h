@@ -48,6 +48,7 @@ struct DenseSpec {
 
 /// Kernel positions, of all operands together, that a step takes.
 inline constexpr int64_t kMostTaps = 256;
+int64_t taps_of(const DenseSpec& spec);
 
 /// A batch-reduce GEMM over effective taps: what lies in the padding is not on the list. Null where it has
 /// too many taps.

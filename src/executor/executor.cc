@@ -15,6 +15,7 @@
 #include "executor/reference.h"
 #include "executor/simple_steps.h"
 #include "fusion/pipeline.h"
+#include "graph/bf16_layers.h"
 
 namespace xdn {
 namespace {
@@ -124,11 +125,30 @@ const char* precision_name(Precision precision) {
   return "fp32";
 }
 
+const char* chosen_precision_name(const ExecSettings& settings) {
+  return settings.mixed ? "mixed" : precision_name(settings.precision);
+}
+
 namespace {
 
 bool is_quantized(const Graph& graph) {
   return std::any_of(graph.order().begin(), graph.order().end(),
                      [&](NodeId id) { return graph.node(id).type == OpType::kQuantizeLinear; });
+}
+
+/// What the user asks for, else what the file says.
+Bf16Layers choose_precision(const Graph& graph, const ExecOptions& options, bool quantized,
+                            ExecSettings& settings) {
+  if (options.precision.has_value()) {
+    settings.precision = *options.precision;
+    return settings.precision == Precision::kBf16 ? Bf16Layers{options.f32_layers, true} : Bf16Layers{};
+  }
+  Bf16Layers bf16{bf16_layers(graph)};
+  for (const std::string& layer : options.f32_layers) bf16.named.erase(layer);
+  const bool any = !bf16.named.empty();
+  settings.precision = quantized ? Precision::kInt8 : any ? Precision::kBf16 : Precision::kFp32;
+  settings.mixed = quantized && any;
+  return bf16;
 }
 
 }  // namespace
@@ -172,7 +192,7 @@ struct Executor::Impl {
     return settings.isa == Isa::kRef && settings.precision == Precision::kFp32 && options.observed.empty();
   }
   void choose_threads(const ExecOptions& options);
-  void plan_graph(Graph graph, const ExecOptions& options, bool quantized);
+  void plan_graph(Graph graph, const ExecOptions& options, Bf16Layers bf16);
   void run(Job& job);
   void warm_up();
   void run_worker(Job& job, Worker& worker, int part);
@@ -200,7 +220,7 @@ void Executor::Impl::choose_threads(const ExecOptions& options) {
   settings.data_parallel = std::clamp(options.data_parallel > 0 ? options.data_parallel : most, 1, most);
 }
 
-void Executor::Impl::plan_graph(Graph model, const ExecOptions& options, bool quantized) {
+void Executor::Impl::plan_graph(Graph model, const ExecOptions& options, Bf16Layers bf16) {
   peel_softmax(model);
   if (model.inputs().size() != 1) {
     throw input_error(
@@ -234,10 +254,10 @@ void Executor::Impl::plan_graph(Graph model, const ExecOptions& options, bool qu
   lowering.table = kernels::find_kernels(isa_row(settings.isa).bundle);
   lowering.parts = settings.model_parallel;
   lowering.integers = settings.precision != Precision::kFp32;
-  lowering.bf16 = settings.precision == Precision::kBf16;
-  lowering.f32_layers = &options.f32_layers;
   lowering.observed = &options.observed;
-  const int64_t element_bytes = quantized && lowering.integers ? 1 : lowering.bf16 ? 2 : 4;
+  lowering.bf16 = std::move(bf16);
+  const bool halves = settings.mixed || settings.precision == Precision::kBf16;
+  const int64_t element_bytes = halves ? 2 : lowering.integers ? 1 : 4;
   lowering.tile = options.batch_tile > 0 ? options.batch_tile : choose_tile(model, share, element_bytes);
   lowering.fold_pixels = options.fusion != FusionLevel::kOff;
   lowering.merge = options.fusion == FusionLevel::kAggressive;
@@ -427,16 +447,16 @@ Executor::Executor(Graph graph, ExecOptions options) : impl_(std::make_unique<Im
     throw input_error("the model is float; int8 needs a quantized model: see xdn quantize");
   }
   ExecSettings& settings = impl_->settings;
-  settings.precision = options.precision.value_or(quantized ? Precision::kInt8 : Precision::kFp32);
+  Bf16Layers bf16 = choose_precision(graph, options, quantized, settings);
   const bool integers = quantized && settings.precision != Precision::kFp32;
-  settings.isa = choose_isa(options.isa, integers, settings.precision == Precision::kBf16);
+  settings.isa = choose_isa(options.isa, integers, settings.mixed || settings.precision == Precision::kBf16);
   impl_->choose_threads(options);
   if (options.pixels.has_value()) {
     const PixelMap& map = *options.pixels;
     XDN_CHECK(map.scale.size() == map.shift.size() && map.scale.size() == map.source_channel.size());
     impl_->pixels = map;
   }
-  impl_->plan_graph(std::move(graph), options, quantized);
+  impl_->plan_graph(std::move(graph), options, std::move(bf16));
   if (impl_->plan != nullptr) impl_->warm_up();
 }
 

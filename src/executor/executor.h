@@ -28,7 +28,8 @@ struct ExecOptions {
   std::optional<Isa> isa;
   int threads = 0, data_parallel = 0, model_parallel = 0, batch_tile = 0;
   FusionLevel fusion = FusionLevel::kTraditional;
-  /// Default: what the file says. bf16 runs float layers in bf16, fp32 a quantized file as f32 numbers.
+  /// Default: what the file says, layer by layer (graph/bf16_layers.h). bf16 runs all float layers in bf16,
+  /// fp32 a quantized file as f32 numbers, int8 what is not quantized in f32.
   std::optional<Precision> precision;
   std::set<std::string> f32_layers;  ///< layers, by name, that bf16 leaves in f32
   std::optional<PixelMap> pixels;    ///< needed for run_u8
@@ -40,7 +41,8 @@ struct ExecOptions {
 /// What was chosen.
 struct ExecSettings {
   Isa isa;
-  Precision precision;
+  Precision precision;  ///< of a file of several: int8 where layers are quantized, else bf16
+  bool mixed;           ///< the file has quantized layers and layers for bf16, and both run so
   int data_parallel, model_parallel, batch_tile;
 };
 
@@ -115,5 +117,7 @@ class Executor {
 const char* isa_name(Isa isa);
 std::optional<Isa> parse_isa(const std::string& name);
 const char* precision_name(Precision precision);
+/// As above, or "mixed".
+const char* chosen_precision_name(const ExecSettings& settings);
 
 }  // namespace xdn

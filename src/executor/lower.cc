@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "executor/lowering.h"
 #include "executor/reference.h"
+#include "graph/bf16_layers.h"
 
 namespace xdn {
 
@@ -49,13 +50,64 @@ BufferId Lowering::make_buffer(const Dims& dims, Elem elem) {
   return static_cast<BufferId>(plan_->buffers.size() - 1);
 }
 
-Elem Lowering::float_elem(const Node& node) const {
-  const bool kept = options_.f32_layers != nullptr && options_.f32_layers->contains(node.name);
-  return options_.bf16 && !kept ? Elem::kBf16 : Elem::kF32;
+bool Lowering::asks_bf16(const Node& node) const {
+  return has_precision(node) && options_.bf16.contains(node.name);
 }
 
-Elem Lowering::store_elem(const Node& node, ValueId end) const {
-  return graph_.is_output(end) ? Elem::kF32 : float_elem(node);
+/// An odd channel's partner in its word may hold anything, and NaN times zero is NaN.
+Elem Lowering::factor_elem(const Node& node) const {
+  if (!asks_bf16(node)) return Elem::kF32;
+  int64_t channels = 0;
+  if (node.type == OpType::kConv) {
+    const Dims& weights = shape(node.input(1));
+    channels = weights[1];
+    const int64_t group = node.as<ConvAttrs>().group;
+    if (channels == 1 && group == weights[0] && group > 1) return Elem::kBf16;  // depthwise: no words
+  } else {
+    channels = shape(node.input(0)).back();
+  }
+  return channels % 2 == 0 ? Elem::kBf16 : Elem::kF32;
+}
+
+/// Whether the layer reads bf16 as it is and gives it on.
+bool Lowering::passes_bf16(const Node& node) const {
+  switch (node.type) {
+    case OpType::kMaxPool:
+    case OpType::kAveragePool:
+    case OpType::kGlobalAveragePool:
+    case OpType::kReduceMean:
+    case OpType::kIdentity:
+      return true;
+    case OpType::kReshape:
+    case OpType::kFlatten:
+      return one_row(node.input(0)) && one_row(node.output);
+    case OpType::kAdd:
+    case OpType::kSub:
+    case OpType::kMul:
+    case OpType::kDiv:
+    case OpType::kMax:
+      return !known(node.input(0)) && !known(node.input(1)) && shape(node.input(0)) == shape(node.input(1));
+    default:
+      return false;
+  }
+}
+
+void Lowering::find_bf16_values() {
+  bf16_values_.resize(graph_.value_count(), false);
+  for (size_t at = graph_.order().size(); at-- > 0;) {
+    const ValueId id = graph_.node(graph_.order()[at]).output;
+    const auto takes_bf16 = [&](NodeId reader) {
+      const Node& node = graph_.node(reader);
+      return has_precision(node) ? factor_elem(node) == Elem::kBf16
+                                 : passes_bf16(node) && bf16_values_[static_cast<size_t>(node.output)];
+    };
+    bf16_values_[static_cast<size_t>(id)] = !graph_.is_output(id) && !readers(id).empty() &&
+                                            std::all_of(readers(id).begin(), readers(id).end(), takes_bf16);
+  }
+}
+
+Elem Lowering::store_elem(ValueId id) const {
+  return bf16_values_[static_cast<size_t>(id)] ? Elem::kBf16 : Elem::kF32;
 }
 
 BufferId Lowering::floats_of(ValueId id, Elem elem) {
@@ -155,7 +207,9 @@ void Lowering::lower_input() {
       reader = only_reader(end);
     }
   }
-  const Elem elem = quant.has_value() ? Elem::kU8 : reader != nullptr ? float_elem(*reader) : Elem::kF32;
+  const Elem elem = quant.has_value()                         ? Elem::kU8
+                    : reader != nullptr && asks_bf16(*reader) ? Elem::kBf16
+                                                              : Elem::kF32;
   const bool image = options_.fold_pixels && reader != nullptr && read_image(*reader, end, elem, quant);
   if (!image) {
     IngestSpec spec;
@@ -229,12 +283,10 @@ void Lowering::lower_node(const Node& node) {
     place(node.output) = place(node.input(0));
     return;
   }
-  if (node.type == OpType::kConv && joins_reader(node)) {
-    Linear linear = *linear_of_conv(node);
-    linear.spec.bias = known_floats(linear.bias);
-    Tensor weights = known_tensor(linear.weights);
-    waiting_.emplace(node.output, Waiting{std::move(linear), std::move(weights)});
-    return;
+  if (node.type == OpType::kConv) {
+    if (wait(node)) return;
+  } else {
+    for (const ValueId input : node.inputs) release(input);
   }
   if (node.type == OpType::kConcat && lower_concat(node)) return;
   if (node.type == OpType::kReshape || node.type == OpType::kFlatten) {

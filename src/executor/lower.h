@@ -10,6 +10,14 @@
 
 namespace xdn {
 
+/// Which float layers run in bf16: those named or, with `others`, all but those.
+struct Bf16Layers {
+  std::set<std::string> named;
+  bool others = false;
+
+  bool contains(const std::string& layer) const { return named.contains(layer) != others; }
+};
+
 /// What lowering needs to know beside the graph.
 struct LowerOptions {
   const kernels::KernelTable* table = nullptr;
@@ -19,8 +27,7 @@ struct LowerOptions {
   const PixelMap* pixels = nullptr;  ///< null: float input
   bool merge = false;                ///< a convolution that only feeds another's sum joins its accumulation
   bool integers = true;              ///< quantized layers in integers; false: as fake quantization, in f32
-  bool bf16 = false;                 ///< float layers in bf16
-  const std::set<std::string>* f32_layers = nullptr;   ///< layers that stay in f32 all the same
+  Bf16Layers bf16;
   const std::vector<std::string>* observed = nullptr;  ///< values to find in Plan::observed
 };
 

@@ -14,7 +14,7 @@ std::unique_ptr<Step> Lowering::lower_binary(const Node& node, kernels::BinaryKi
     if (kind == kernels::BinaryKind::kAdd && options_.integers) {
       if (auto step = lower_quantized_add(node)) return step;
     }
-    const Elem elem = store_elem(node, node.output);
+    const Elem elem = store_elem(node.output);
     const BufferId x = floats_of(a, elem), y = floats_of(b, elem);
     const BufferId dst = make_buffer(out, elem);
     define(node.output, dst);
@@ -102,7 +102,7 @@ std::unique_ptr<Step> Lowering::lower_average(const Node& node) {
       for (const NodeId id : chain.absorbed) done_[static_cast<size_t>(id)] = true;
     }
   } else if (!quantized(src)) {
-    elem = store_elem(node, node.output);
+    elem = buffer(place(src).buffer).elem;
   }
   const bool levels = options_.integers && quantized(src);
   const BufferId from = levels ? place(src).buffer : floats_of(src, elem);
@@ -223,6 +223,7 @@ bool Lowering::lower_concat(const Node& node) {
 }
 
 std::unique_ptr<Step> Lowering::lower_fallback(const Node& node) {
+  for (const ValueId input : node.inputs) release(input);
   std::vector<FallbackInput> inputs;
   std::vector<Tensor> constants;
   for (const ValueId input : node.inputs) {

@@ -1,28 +1,10 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "executor/image_lines.h"
 #include "executor/lowering.h"
 
 namespace xdn {
-namespace {
-
-/// [oc][c][kh][kw] to [oc][kw * c][kh]: a tap is a line of kernel_w pixels.
-template <class T>
-std::vector<T> lines_of(const T* weights, int64_t oc, int64_t ic, int64_t kh, int64_t kw) {
-  std::vector<T> lines(static_cast<size_t>(oc * ic * kh * kw));
-  for (int64_t j = 0; j < oc; ++j) {
-    for (int64_t c = 0; c < ic; ++c) {
-      for (int64_t t = 0; t < kh * kw; ++t) {
-        lines[static_cast<size_t>(((j * kw + t % kw) * ic + c) * kh + t / kw)] =
-            weights[(j * ic + c) * kh * kw + t];
-      }
-    }
-  }
-  return lines;
-}
-
-}  // namespace
-
 bool Lowering::read_image(const Node& conv, ValueId value, Elem elem, std::optional<QuantScale> quant) {
   if (conv.type != OpType::kConv || conv.input(0) != value || !known(conv.input(1)) ||
       conv.input(3) != kNoValue || (conv.input(2) != kNoValue && !known(conv.input(2)))) {
@@ -106,7 +88,7 @@ std::unique_ptr<Step> Lowering::lower_conv(const Node& node) {
   return step;
 }
 
-/// Both of one group and f32, or bf16 with whole words: then one accumulation holds both, and the sum, the
+/// Both of one group and of the same elements: then one accumulation holds both, and the sum, the
 /// store and the load of what lay between are gone.
 bool Lowering::joins_reader(const Node& node) const {
   const Node* reader = only_reader(node.output);
@@ -116,10 +98,8 @@ bool Lowering::joins_reader(const Node& node) const {
     return false;
   }
   const auto whole = [&](const Node& conv) {
-    const bool f32 = float_elem(conv) == Elem::kF32;
     return conv.as<ConvAttrs>().group == 1 && known(conv.input(1)) &&
-           (conv.input(2) == kNoValue || known(conv.input(2))) && on_map(conv.output) &&
-           (f32 || shape(conv.input(1))[1] % 2 == 0);
+           (conv.input(2) == kNoValue || known(conv.input(2))) && on_map(conv.output);
   };
   const auto plain = [&](ValueId src) {
     return placed(src) && !quantized(src) && buffer(place(src).buffer).image_stride == 0;
@@ -128,9 +108,25 @@ bool Lowering::joins_reader(const Node& node) const {
   const ValueId other = reader->input(0);
   const auto taps = [&](const Node& conv) { return shape(conv.input(1))[2] * shape(conv.input(1))[3]; };
   return whole(node) && whole(*reader) && taps(node) + taps(*reader) <= kMostTaps &&
-         float_elem(node) == float_elem(*reader) && plain(node.input(0)) &&
+         factor_elem(node) == factor_elem(*reader) && plain(node.input(0)) &&
          (!placed(other) || plain(other)) && graph_.value(other).producer != kNoNode &&
          graph_.node(graph_.value(other).producer).type != OpType::kDequantizeLinear;
+}
+
+/// Leaves the convolution to the one that will carry its sum.
+bool Lowering::wait(const Node& node) {
+  const bool floats = joins_reader(node);
+  if (!floats && !joins_sum(node)) return false;
+  Linear linear = *linear_of_conv(node);
+  linear.spec.bias = known_floats(linear.bias);
+  Tensor weights;
+  if (floats) {
+    weights = known_tensor(linear.weights);
+  } else if (!take_levels(linear)) {
+    return false;
+  }
+  waiting_.emplace(node.output, Waiting{&node, std::move(linear), std::move(weights)});
+  return true;
 }
 
 /// Adds a waiting convolution's input and weights to the accumulation, and its bias to the bias.
@@ -192,20 +188,31 @@ std::unique_ptr<Step> Lowering::lower_linear(const Node& node, Linear linear) {
   return lower_float_linear(node, std::move(linear));
 }
 
+/// The QuantizeLinear that alone reads a float layer's result is part of its store.
+bool Lowering::store_as_levels(const Node& node, DenseSpec& spec) {
+  const Node* next = only_reader(node.output);
+  if (!options_.integers || next == nullptr || next->type != OpType::kQuantizeLinear) return false;
+  if (taps_of(spec) > kMostTaps) return false;  // left to a node's step, which knows nothing of levels
+  const auto quant = scalar_quant(*next);
+  if (!quant.has_value()) return false;
+  spec.epilogue.dst_scale = static_cast<float>(1 / static_cast<double>(quant->scale));
+  spec.epilogue.dst_shift = static_cast<float>(quant->zero);
+  if (!std::isfinite(spec.epilogue.dst_scale)) return false;
+  spec.dst = make_buffer(shape(node.output), Elem::kU8);
+  done_[static_cast<size_t>(readers(node.output)[0])] = true;
+  define_levels(next->output, spec.dst, *quant);
+  return true;
+}
+
 std::unique_ptr<Step> Lowering::lower_float_linear(const Node& node, Linear linear) {
   DenseSpec& spec = linear.spec;
   DenseOperand& operand = spec.operands[0];
   const bool image = buffer(place(linear.src).buffer).image_stride > 0;
   if (image && quantized(linear.src)) throw input_error(refused_ + "; only --isa ref runs it");
-  // An odd channel's partner in its word may hold anything, and NaN times zero is NaN.
-  Elem elem = image ? buffer(place(linear.src).buffer).elem : float_elem(node);
-  if (image && elem == Elem::kF32 && float_elem(node) == Elem::kBf16) {
-    refused_ = "brgemm_bf16: an odd number of channels in a tap of float input";
-  }
-  const bool depthwise = operand.channels == 1 && spec.group == linear.oc && spec.group > 1;
-  if (elem == Elem::kBf16 && !image && operand.channels % 2 != 0 && !depthwise) {
-    elem = Elem::kF32;
-    refused_ = "brgemm_bf16: an odd number of channels";
+  const Elem elem = image ? buffer(place(linear.src).buffer).elem : factor_elem(node);
+  if (elem == Elem::kF32 && asks_bf16(node)) {
+    refused_ = image ? "brgemm_bf16: an odd number of channels in a tap of float input"
+                     : "brgemm_bf16: an odd number of channels";
   }
   spec.arith = elem == Elem::kBf16 ? kernels::Arith::kBf16 : kernels::Arith::kF32;
   operand.src = floats_of(linear.src, elem);
@@ -223,13 +230,11 @@ std::unique_ptr<Step> Lowering::lower_float_linear(const Node& node, Linear line
     weights = own.data();
   }
   if (image) {
-    own = lines_of(weights, linear.oc, operand.channels, operand.kernel_h, operand.kernel_w);
+    own = to_lines(operand, weights, linear.oc);
     weights = own.data();
-    operand.channels *= operand.kernel_w;
-    operand.kernel_w = 1;
-    operand.pad_top = operand.pad_left = 0;
   }
   operand.weights = weights;
+  release(linear.residual);
   Tensor merged;
   if (const auto waiting = waiting_.find(linear.residual); waiting != waiting_.end()) {
     merged = waiting->second.weights;
@@ -241,140 +246,9 @@ std::unique_ptr<Step> Lowering::lower_float_linear(const Node& node, Linear line
         quantized(linear.residual) ? floats_of(linear.residual) : place(linear.residual).buffer;
   }
   spec.epilogue.set(linear.act);
-  spec.dst =
-      make_buffer(shape(node.output), elem == Elem::kBf16 ? store_elem(node, node.output) : Elem::kF32);
-  define(node.output, spec.dst);
-  return make_linear(spec);
-}
-
-namespace {
-
-struct Bounds {
-  float lo, hi;
-};
-/// The numbers an activation lets through, as levels of `quant`; saturation to u8 included.
-Bounds bounds_of(const Activation& act, const QuantScale& quant) {
-  const auto level = [&](float x) {
-    return static_cast<float>(static_cast<double>(x) / static_cast<double>(quant.scale) + quant.zero);
-  };
-  Bounds bounds{0, 255};
-  if (act.kind == ActKind::kRelu) bounds.lo = level(0);
-  if (act.kind == ActKind::kClip) bounds = {level(act.a), level(act.b)};
-  return {std::clamp(bounds.lo, 0.0f, 255.0f), std::clamp(bounds.hi, 0.0f, 255.0f)};
-}
-
-bool all_finite(const std::vector<float>& values) {
-  return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
-}
-
-}  // namespace
-
-/// Integer sums, then everything up to the next stored value in one epilogue; see kernels::GemmArgs. With
-/// scales sx and sw[j], and levels of scale s and zero z where the sums are rounded first (the middle's, or
-/// the end's):
-///   v = sum * (sx * sw[j] / s) + (bias[j] / s + z)
-std::unique_ptr<Step> Lowering::lower_int_linear(const Node& node, Linear linear) {
-  DenseSpec& spec = linear.spec;
-  DenseOperand& operand = spec.operands[0];
-  if (waiting_.contains(linear.residual)) return nullptr;
-  if (linear.act.kind == ActKind::kLeakyRelu) {
-    refused_ = "brgemm_i8: leaky ReLU";
-    return nullptr;
-  }
-  // Half of what 32 bits hold: the zero points' correction may be as large as the sum.
-  constexpr int64_t kMostProducts = (int64_t{1} << 30) / (255 * 128);
-  if (operand.channels * operand.kernel_h * operand.kernel_w >= kMostProducts) {
-    refused_ = "brgemm_i8: sums may exceed 32 bits";
-    return nullptr;
-  }
-  if (buffer(place(linear.src).buffer).image_stride == 0 && operand.kernel_h * operand.kernel_w > kMostTaps) {
-    refused_ = "brgemm_i8: too many taps";
-    return nullptr;
-  }
-  std::string reason;
-  auto levels = levels_of(linear.weights, linear.oc, linear.transposed, reason);
-  if (!levels.has_value()) {
-    refused_ = "brgemm_i8: " + reason;
-    return nullptr;
-  }
-  const Chain chain = follow(node, linear.act, linear.residual);
-  const QuantScale end = chain.quant.value_or(QuantScale{});
-  const QuantScale first = chain.middle.value_or(end);
-  const QuantScale src = *place(linear.src).quant;
-  const auto wide = [](float x) { return static_cast<double>(x); };
-
-  Epilogue epilogue;
-  double residual_shift = 0;
-  if (chain.residual != kNoValue) {
-    const Place& from = place(chain.residual);
-    epilogue.residual = from.buffer;
-    const QuantScale r = from.quant.value_or(QuantScale{});
-    epilogue.residual_scale = static_cast<float>(wide(r.scale) / wide(end.scale));
-    residual_shift = -r.zero * wide(r.scale) / wide(end.scale);
-  }
-  if (chain.middle.has_value()) {
-    const Bounds bounds = bounds_of(chain.act, first);
-    const double ratio = wide(first.scale) / wide(end.scale);
-    epilogue.has_middle = true;
-    epilogue.middle_lo = bounds.lo;
-    epilogue.middle_hi = bounds.hi;
-    epilogue.middle_scale = static_cast<float>(ratio);
-    epilogue.middle_shift = static_cast<float>(end.zero - first.zero * ratio + residual_shift);
-  }
-  const Activation& act = chain.residual != kNoValue ? chain.last_act : chain.act;
-  if (chain.quant.has_value() && act.kind != ActKind::kNone) {
-    const Bounds bounds = bounds_of(act, end);
-    epilogue.set({ActKind::kClip, bounds.lo, bounds.hi});
-  } else {
-    epilogue.set(act);
-  }
-  spec.scale.resize(static_cast<size_t>(linear.oc));
-  spec.bias.resize(static_cast<size_t>(linear.oc), 0.0f);
-  for (size_t j = 0; j < spec.scale.size(); ++j) {
-    spec.scale[j] =
-        static_cast<float>(wide(src.scale) * wide(levels->scale[j]) * wide(linear.alpha) / wide(first.scale));
-    double bias = wide(spec.bias[j]) / wide(first.scale) + first.zero;
-    if (!chain.middle.has_value()) bias += residual_shift;
-    spec.bias[j] = static_cast<float>(bias);
-  }
-  if (!all_finite(spec.scale) || !all_finite(spec.bias) ||
-      !all_finite({epilogue.residual_scale, epilogue.middle_scale, epilogue.middle_shift})) {
-    refused_ = "brgemm_i8: scales whose quotients are not finite";
-    return nullptr;
-  }
-  // With the middle's at most 255 levels, or the sums' at most, in steps of the end's.
-  const double products =
-      255.0 * 128.0 * static_cast<double>(operand.channels * operand.kernel_h * operand.kernel_w);
-  double most = 255 * wide(epilogue.residual_scale);
-  if (chain.middle.has_value()) {
-    most += std::fabs(wide(epilogue.middle_shift)) + 255 * wide(epilogue.middle_scale);
-  } else {
-    double sums = 0;
-    for (size_t j = 0; j < spec.scale.size(); ++j) {
-      sums = std::max(sums, std::fabs(wide(spec.bias[j])) + products * std::fabs(wide(spec.scale[j])));
-    }
-    most += sums;
-  }
-  epilogue.in_range = most < 0x1p31 && (chain.residual == kNoValue || quantized(chain.residual));
-
-  operand.src = place(linear.src).buffer;
-  operand.zero = src.zero;
-  if (buffer(operand.src).image_stride > 0) {
-    levels->levels =
-        lines_of(levels->levels.data(), linear.oc, operand.channels, operand.kernel_h, operand.kernel_w);
-    operand.channels *= operand.kernel_w;
-    operand.kernel_w = 1;
-    operand.pad_top = operand.pad_left = 0;
-  }
-  operand.levels = levels->levels.data();
-  spec.arith = kernels::Arith::kI8;
-  spec.epilogue = epilogue;
-  spec.dst = make_buffer(shape(chain.end), chain.quant.has_value() ? Elem::kU8 : store_elem(node, chain.end));
-  for (const NodeId id : chain.absorbed) done_[static_cast<size_t>(id)] = true;
-  if (chain.quant.has_value()) {
-    define_levels(chain.end, spec.dst, *chain.quant);
-  } else {
-    define(chain.end, spec.dst);
+  if (!store_as_levels(node, spec)) {
+    spec.dst = make_buffer(shape(node.output), store_elem(node.output));
+    define(node.output, spec.dst);
   }
   return make_linear(spec);
 }

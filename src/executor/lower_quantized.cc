@@ -86,8 +86,8 @@ bool Lowering::joins_residual(const Node& add, ValueId chain_value, ValueId& oth
 Lowering::Chain Lowering::follow(const Node& node, Activation act, ValueId residual) {
   Chain chain;
   chain.end = node.output;
-  chain.residual = residual;
-  (residual == kNoValue ? chain.act : chain.last_act) = act;
+  (waits_in_integers(residual) ? chain.joined : chain.residual) = residual;
+  (chain.residual == kNoValue ? chain.act : chain.last_act) = act;
   const auto pass = [&](const Node& passed) {
     chain.absorbed.push_back(readers(chain.end)[0]);
     chain.end = passed.output;
@@ -108,6 +108,10 @@ Lowering::Chain Lowering::follow(const Node& node, Activation act, ValueId resid
       pass(*next);
     } else if (!joined && now.kind == ActKind::kNone && joins_residual(*next, chain.end, other)) {
       chain.residual = other;
+      pass(*next);
+    } else if (!joined && chain.joined == kNoValue && now.kind == ActKind::kNone &&
+               joins_waiting(*next, chain.end, other)) {
+      chain.joined = other;
       pass(*next);
     } else if (next->type == OpType::kQuantizeLinear) {
       const auto quant = scalar_quant(*next);

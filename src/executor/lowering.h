@@ -26,6 +26,7 @@ class Lowering {
         users_(graph.users()) {
     for (const NodeId id : graph.order())
       done_.resize(std::max(done_.size(), static_cast<size_t>(id) + 1), false);
+    find_bf16_values();
   }
 
   std::unique_ptr<Plan> run();
@@ -42,6 +43,7 @@ class Lowering {
   struct Chain {
     Activation act;                    ///< before the middle rounding, or the only one
     std::optional<QuantScale> middle;  ///< rounding that the file asks for before a residual is added
+    ValueId joined = kNoValue;  ///< a waiting convolution's result that enters the sums, before all of these
     ValueId residual = kNoValue;
     Activation last_act;  ///< after middle and residual
     ValueId end = kNoValue;
@@ -61,9 +63,14 @@ class Lowering {
   }
   /// The value as f32 or bf16, converted by a step of its own where it lies otherwise.
   BufferId floats_of(ValueId id, Elem elem = Elem::kF32);
-  /// The elements in which a float step of this node should keep its result.
-  Elem float_elem(const Node& node) const;
-  Elem store_elem(const Node& node, ValueId end) const;
+  /// Whether the layer is to run in bf16, and what the factors of its products are: bf16 where words of two
+  /// channels are whole.
+  bool asks_bf16(const Node& node) const;
+  Elem factor_elem(const Node& node) const;
+  void find_bf16_values();
+  bool passes_bf16(const Node& node) const;
+  /// How a float step should store the value: as bf16 where every reader would round it to bf16 first.
+  Elem store_elem(ValueId id) const;
   void add(std::unique_ptr<Step> step, const Node& node);
   /// The step that fills spec.dst, which becomes `value`'s place. spec says where the image lies in it.
   void add_input(IngestSpec spec, std::optional<QuantScale> quant, ValueId value);
@@ -74,6 +81,11 @@ class Lowering {
   std::vector<std::vector<ValueId>> last_uses() const;
   std::unique_ptr<Step> try_fast(const Node& node);
 
+  /// Quantized weights of a linear node as s8 levels [oc, the rest], with a scale per output channel.
+  struct Levels {
+    std::vector<int8_t> levels;
+    std::vector<float> scale;
+  };
   std::unique_ptr<Step> lower_conv(const Node& node);
   std::unique_ptr<Step> lower_gemm(const Node& node);
   /// A convolution or matrix product: what both lowerings need.
@@ -84,29 +96,34 @@ class Lowering {
     bool transposed = false;  ///< weights are [k, oc]
     float alpha = 1, beta = 1;
     Activation act;
+    std::optional<Levels> levels;  ///< where it runs in integers
   };
   std::optional<Linear> linear_of_conv(const Node& node) const;
   /// Whether the convolution can wait for its only reader, a float convolution that adds its result.
   bool joins_reader(const Node& node) const;
+  bool joins_sum(const Node& node) const;
+  bool wait(const Node& node);
   void append_operand(DenseSpec& spec, Linear linear, Elem elem);
   std::unique_ptr<Step> lower_linear(const Node& node, Linear linear);
   std::unique_ptr<Step> lower_float_linear(const Node& node, Linear linear);
+  bool store_as_levels(const Node& node, DenseSpec& spec);
   std::unique_ptr<Step> lower_int_linear(const Node& node, Linear linear);
+  bool take_levels(Linear& linear);
+  bool waits_in_integers(ValueId id) const;
+  std::string why_apart(const Linear& a, const Linear& b) const;
+  std::unique_ptr<Step> lower_sums(Linear linear, const Linear* joined, const Chain& chain);
+  void release(ValueId id);
   std::unique_ptr<Step> make_linear(const DenseSpec& spec);
   /// Feeds the input, as `elem`, to a first convolution as an image with its border. False: it takes no
   /// image.
   bool read_image(const Node& conv, ValueId value, Elem elem, std::optional<QuantScale> quant);
   std::unique_ptr<Step> lower_batchnorm(const Node& node);
 
-  /// Quantized weights of a linear node as s8 levels [oc, the rest], with a scale per output channel.
-  struct Levels {
-    std::vector<int8_t> levels;
-    std::vector<float> scale;
-  };
   std::optional<Levels> levels_of(ValueId weights, int64_t oc, bool transposed, std::string& refused) const;
   std::optional<QuantScale> scalar_quant(const Node& node) const;
   Chain follow(const Node& node, Activation act, ValueId residual);
   bool joins_residual(const Node& add, ValueId chain_value, ValueId& other) const;
+  bool joins_waiting(const Node& add, ValueId chain_value, ValueId& other) const;
   void absorb(const Chain& chain);
   void define_levels(ValueId id, BufferId buffer, QuantScale quant);
   bool lower_quantize(const Node& node);
@@ -149,11 +166,13 @@ class Lowering {
   std::unique_ptr<Plan> plan_;
   std::vector<Place> places_;  ///< by value
   std::vector<std::vector<NodeId>> users_;
-  std::vector<bool> done_;  ///< by node: absorbed into an earlier node's step
+  std::vector<bool> done_;         ///< by node: absorbed into an earlier node's step
+  std::vector<bool> bf16_values_;  ///< by value: only bf16 layers read it
   std::map<ValueId, Tensor> folded_;
-  /// Convolutions that wait for their reader, by result; their weights are held here, since the graph's are
-  /// released.
+  /// Convolutions that wait for the one whose accumulation they join, by result; their weights (floats here,
+  /// or linear.levels) are held, since the graph's are released.
   struct Waiting {
+    const Node* node;
     Linear linear;
     Tensor weights;
   };

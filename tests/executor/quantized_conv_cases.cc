@@ -80,9 +80,10 @@ const ConvCase kCases[] = {
     {"float_out_relu", 20, 30, 4, 5, {.act = ActKind::kRelu}, kInput, kSum, true},
     {"float_out_depthwise", 20, 20, 4, 5, {.kernel = 3, .pad = 1, .group = 20}, kInput, kSum, true},
     // What integers cannot do runs as fake quantization.
-    {"weights_wide", 20, 30, 4, 5, {.weights = WeightForm::kWideU8}, kInput, kSum, false, 0, 4},
-    {"weights_per_input", 20, 30, 4, 5, {.weights = WeightForm::kPerInputChannel}, kInput, kSum, false, 0, 4},
-    {"weights_float", 20, 30, 4, 5, {.weights = WeightForm::kFloat}, kInput, kSum, false, 0, 4},
+    // The float layer stores levels itself.
+    {"weights_wide", 20, 30, 4, 5, {.weights = WeightForm::kWideU8}, kInput, kSum, false, 0, 3},
+    {"weights_per_input", 20, 30, 4, 5, {.weights = WeightForm::kPerInputChannel}, kInput, kSum, false, 0, 3},
+    {"weights_float", 20, 30, 4, 5, {.weights = WeightForm::kFloat}, kInput, kSum, false, 0, 3},
     {"stem_weights_float",
      3,
      30,
@@ -93,8 +94,8 @@ const ConvCase kCases[] = {
      kSum,
      false,
      0,
-     4},
-    {"leaky", 20, 30, 4, 5, {.act = ActKind::kLeakyRelu}, kInput, kSum, false, 0, 4},
+     3},
+    {"leaky", 20, 30, 4, 5, {.act = ActKind::kLeakyRelu}, kInput, kSum, false, 0, 3},
     {"many_taps", 8, 8, 18, 18, {.kernel = 17}, kInput, kSum, false, 0, 4},
     {"many_taps_depthwise", 8, 8, 18, 18, {.kernel = 17, .group = 8}, kInput, kSum, false, 0, 4},
 };

@@ -224,7 +224,7 @@ TEST(OnnxExport, TheFileDescribesItself) {
   Builder b({kBatch, 3, 2, 2});
   b.add(OpType::kRelu, NoAttrs{}, {}, "y");
   b.graph.name = "net";
-  b.graph.metadata["xdn.note"] = "kept";
+  b.graph.metadata["xdn.note"] = "kept\nline by line";
   const onnx::ModelProto proto = exported(b.finish());
   EXPECT_EQ(proto.ir_version(), 8);
   EXPECT_EQ(proto.producer_name(), "xdn");
@@ -238,7 +238,7 @@ TEST(OnnxExport, TheFileDescribesItself) {
   EXPECT_EQ(proto.graph().node(0).name(), "node y");
   const Graph after = exported_and_imported(b.graph);
   EXPECT_EQ(after.name, "net");
-  EXPECT_EQ(after.metadata.at("xdn.note"), "kept");
+  EXPECT_EQ(after.metadata.at("xdn.note"), "kept\nline by line");
 }
 
 /// What ONNX's checker asks of a graph: every value defined once and before its use, every initializer read.
