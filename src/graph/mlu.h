@@ -17,8 +17,7 @@ struct MluDtype {
 inline constexpr int32_t kMostMluPosition = 32;  ///< positions lie within +-32
 
 /// The operands of a Conv, or of a Gemm or MatMul with constant weights, that the chip computes in 8 bits.
-/// A convolution of bytes normalises pixels itself: its input is (pixel - mean) * std, computed by a Sub
-/// named LAYER/mean and, unless std is 1, a Mul named LAYER/std; `bottom` is about their result.
+/// A convolution of bytes normalises pixels itself; `bottom` is about the result of that.
 struct MluLayer {
   bool bytes = false;
   MluDtype bottom;
@@ -27,5 +26,14 @@ struct MluLayer {
 };
 /// Which nodes of one graph; copies that are not compacted have the same ids.
 using MluLayers = std::map<NodeId, MluLayer>;
+
+/// What stands for (pixel - mean) * std before a convolution that normalises: a Sub named LAYER/mean, of one
+/// number or one per channel, and a Mul named LAYER/std, of one number. Shapes must be known.
+struct Normalisation {
+  const Node* mean = nullptr;  ///< null: there is none
+  const Node* std = nullptr;
+  ValueId pixels = kNoValue;  ///< what is normalised; the convolution's input where nothing is
+};
+Normalisation find_normalisation(const Graph& graph, const Node& conv);
 
 }  // namespace xdn

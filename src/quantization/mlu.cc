@@ -54,22 +54,10 @@ MluDtype weights_dtype(const Tensor& weights) {
 }
 
 /// Whether the layer reads pixels that it normalises.
-bool normalises_bytes(const Graph& graph, const Node& conv) {
-  if (conv.type != OpType::kConv) return false;
-  const std::string layer = layer_name(graph, conv);
-  ValueId x = conv.inputs[0];
-  const auto skip = [&](OpType type, const char* suffix) {
-    const NodeId id = graph.value(x).producer;
-    if (id == kNoNode) return false;
-    const Node& node = graph.node(id);
-    if (node.type != type || node.name != layer + suffix || !graph.is_constant(node.inputs[1])) return false;
-    x = node.inputs[0];
-    return true;
-  };
-  skip(OpType::kMul, "/std");
-  if (!skip(OpType::kSub, "/mean")) return false;
+bool normalises_bytes(const Graph& graph, const Node& node) {
+  const Normalisation found = find_normalisation(graph, node);
   const auto& inputs = graph.inputs();
-  return std::find(inputs.begin(), inputs.end(), x) != inputs.end();
+  return found.mean != nullptr && std::find(inputs.begin(), inputs.end(), found.pixels) != inputs.end();
 }
 
 /// Puts quantization into a graph.

@@ -31,10 +31,10 @@ struct PixelNormalisation {
 };
 
 /// The same model for raw pixels, as the chip takes them: in BGR, whatever the model's order was. The Conv
-/// that reads the image gets (x - mean) * std before it, named as MluLayer tells, with a mean per channel and
-/// one std: that of the largest deviation. What is left of the deviations goes into its weights, whose input
-/// channels are permuted. Throws an input error naming the layer unless one Conv with constant weights alone
-/// reads the only input, which has 1 or 3 channels.
+/// that reads the image gets (x - mean) * std before it, named as Normalisation tells, with a mean per
+/// channel and one std: that of the largest deviation. What is left of the deviations goes into its weights,
+/// whose input channels are permuted. Throws an input error naming the layer unless one Conv with constant
+/// weights alone reads the only input, which has 1 or 3 channels.
 Graph normalise_on_chip(Graph graph, const PixelNormalisation& pixels);
 
 /// The values whose absmax mlu_layers asks for, each once, in the order of their first readers.

@@ -155,6 +155,28 @@ TEST(CaffeMlu, BytesNeedTheirMean) {
       "net.prototxt: layer 'conv': is to read bytes, but nothing of its own before it subtracts their mean");
 }
 
+TEST(CaffeMlu, DeviationsPerChannelAreNoStd) {
+  // The names are right, but the chip has one number.
+  const Graph graph = parse_graph(R"(graph { input %x f32[N,2,3,3]
+    const %m f32[2,1,1] [1, 2] const %s f32[2,1,1] [3, 4] const %w f32[2,2,1,1] [1, 2, 3, 4]
+    %a = Sub(%x, %m) "conv/mean" %b = Mul(%a, %s) "conv/std" %y = Conv(%b, %w) kernel=[1,1] "conv" output %y })");
+  EXPECT_EQ(find_normalisation(graph, node_named(graph, "conv")).mean, nullptr);
+  expect_round_trip(graph);
+  EXPECT_THAT(export_failure(graph, by_names(graph, {{"conv", {true, {0, 1}, std::nullopt}}})),
+              HasSubstr("layer 'conv': is to read bytes"));
+}
+
+TEST(CaffeMlu, WhatOthersReadStaysALayer) {
+  const Graph graph = parse_graph(R"(graph { input %x f32[N,2,3,3]
+    const %m f32[2,1,1] [1, 2] const %s f32[] [3] const %w f32[2,2,1,1] [1, 2, 3, 4]
+    %a = Sub(%x, %m) "conv/mean" %b = Mul(%a, %s) "conv/std" %c = Conv(%b, %w) kernel=[1,1] "conv"
+    %y = Add(%c, %a) output %y })");
+  EXPECT_NE(find_normalisation(graph, node_named(graph, "conv")).mean, nullptr);
+  expect_round_trip(graph);
+  EXPECT_THAT(export_failure(graph, by_names(graph, {{"conv", {true, {0, 1}, std::nullopt}}})),
+              HasSubstr("layer 'conv': is to read bytes"));
+}
+
 TEST(CaffeMlu, MeanAndStdAreFinite) {
   for (const char* wrong : {"mean_value: nan", "mean_value: 1 mean_value: -inf", "std: inf"}) {
     EXPECT_EQ(import_failure(input_layer({1, 2, 3, 3}) +

@@ -107,28 +107,22 @@ void set_window(caffe::ConvolutionParameter& param, const Window& window) {
 }
 
 /// Takes in the (x - mean) * std that importing made of Cambricon's parameters, or that MluLayer asks for;
-/// returns what it normalises.
+/// returns what it normalises. A step that others read too stays a layer, and so does what is before it.
 ValueId take_normalisation(CaffeExport& out, const Node& conv, caffe::ConvolutionParameter& param) {
-  const ValueId x = conv.inputs[0];
+  ValueId from = conv.inputs[0];
   const bool bytes = out.mlu(conv) != nullptr && out.mlu(conv)->bytes;
-  if (!bytes && !out.has_feature("normalise")) return x;
-  const std::string layer = layer_name(out.graph, conv);
-  const auto part = [&](ValueId value, OpType type, const char* suffix) -> const Node* {
-    const Node* node = out.sole_producer(value);
-    const bool fits = node != nullptr && node->type == type && node->name == layer + suffix &&
-                      out.graph.is_constant(node->inputs[1]);
-    return fits ? node : nullptr;
+  if (!bytes && !out.has_feature("normalise")) return from;
+  const Normalisation found = find_normalisation(out.graph, conv);
+  const auto take = [&](const Node* step) {
+    if (step == nullptr || out.sole_producer(from) != step) return false;
+    out.absorb(*step);
+    from = step->inputs[0];
+    return true;
   };
-  ValueId from = x;
-  if (const Node* scale = part(from, OpType::kMul, "/std")) {
-    param.set_std(out.graph.constant(scale->inputs[1]).data<float>()[0]);
-    out.absorb(*scale);
-    from = scale->inputs[0];
-  }
-  if (const Node* mean = part(from, OpType::kSub, "/mean")) {
-    for (const float value : out.graph.constant(mean->inputs[1]).data<float>()) param.add_mean_value(value);
-    out.absorb(*mean);
-    from = mean->inputs[0];
+  const auto operand = [&](const Node* step) { return out.graph.constant(step->inputs[1]).data<float>(); };
+  if (take(found.std)) param.set_std(operand(found.std)[0]);
+  if (take(found.mean)) {
+    for (const float value : operand(found.mean)) param.add_mean_value(value);
   }
   if (bytes) {
     if (param.mean_value_size() == 0) {
