@@ -53,6 +53,14 @@ double shortest(float value) {
 
 }  // namespace
 
+Preprocess raw_bgr_pixels(Preprocess preprocess) {
+  preprocess.bgr = true;
+  preprocess.scale = 1;
+  preprocess.mean = {0, 0, 0};
+  preprocess.std = {1, 1, 1};
+  return preprocess;
+}
+
 Preprocess read_preprocess(const std::string& path) {
   try {
     const JsonFields fields(read_file(path, kMaxFileBytes));

@@ -22,6 +22,9 @@ struct Preprocess {
   std::vector<std::string> classes;
 };
 
+/// The same images for a model whose first layer normalises them itself: bytes as they are, in BGR.
+Preprocess raw_bgr_pixels(Preprocess preprocess);
+
 /// Reads and checks a preprocess file; an input error names the field. Unknown fields are ignored.
 Preprocess read_preprocess(const std::string& path);
 void write_preprocess(const Preprocess& preprocess, const std::string& path);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "graph/mlu.h"
 
 namespace xdn {
 
@@ -34,8 +35,14 @@ struct ExportOptions {
 void save_model(const Graph& graph, const std::string& spec, const ExportOptions& options = {});
 /// Opset 13, or later where the graph needs it.
 void export_onnx(const Graph& graph, const std::string& path, const ExportOptions& options = {});
-/// Layers as of Caffe 1.0, the free batch as 1.
-void export_caffe(const Graph& graph, const std::string& prototxt, const std::string& caffemodel);
+/// Layers as of Caffe 1.0, the free batch as 1. `mlu`, if not empty, makes the files Cambricon's: its layers
+/// get bottom_mlu_dtype and blobs_dtype, those of bytes mean_value and std; see docs/cambricon.md.
+void export_caffe(const Graph& graph, const std::string& prototxt, const std::string& caffemodel,
+                  const MluLayers& mlu = {});
+/// What the Caffe file that the graph comes from says about layers that are still there; of weights only
+/// where they are still the same. Throws an input error naming a layer whose fields make no sense or ask for
+/// other than 8 bits and one scale per tensor. Layers in floating point are left out.
+MluLayers caffe_mlu_layers(const Graph& graph);
 
 /// The files of a model, in the order of its spec. Throws an input error where it has neither form.
 std::vector<std::string> model_files(const std::string& spec);

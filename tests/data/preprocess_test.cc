@@ -43,6 +43,19 @@ TEST(Preprocess, DefaultsAreTheIdentity) {
   EXPECT_EQ(p.height, 0);
 }
 
+TEST(Preprocess, RawBgrPixelsKeepTheGeometry) {
+  const Preprocess p = raw_bgr_pixels(read_text(R"({"input": "data", "scale": 0.5, "mean": [1, 2, 3.5],
+    "std": [4, 5, 6], "size": [224, 224], "resize": 256, "crop": 224, "classes": ["a", "b"]})"));
+  EXPECT_TRUE(p.bgr);
+  EXPECT_EQ(p.scale, 1);
+  EXPECT_EQ(p.mean, (std::array<float, 3>{0, 0, 0}));
+  EXPECT_EQ(p.std, (std::array<float, 3>{1, 1, 1}));
+  EXPECT_EQ(p.input, "data");
+  EXPECT_EQ(p.height, 224);
+  EXPECT_EQ(p.resize, 256);
+  EXPECT_EQ(p.classes, (std::vector<std::string>{"a", "b"}));
+}
+
 TEST(Preprocess, BadFieldsAreNamed) {
   const std::pair<const char*, const char*> cases[] = {
       {R"([1])", "object at the top"},

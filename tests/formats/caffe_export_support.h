@@ -13,9 +13,9 @@ namespace xdn::testing {
 
 /// A graph as the files that export_caffe writes.
 struct Exported {
-  explicit Exported(const Graph& graph) {
+  explicit Exported(const Graph& graph, const MluLayers& mlu = {}) {
     const TempDir dir;
-    export_caffe(graph, dir / "net.prototxt", dir / "net.caffemodel");
+    export_caffe(graph, dir / "net.prototxt", dir / "net.caffemodel", mlu);
     const auto read = [&](const char* name) {
       std::ifstream file(dir / name, std::ios::binary);
       return std::string(std::istreambuf_iterator<char>(file), {});
@@ -94,11 +94,10 @@ inline Exported expect_round_trip(const std::string& text, int roundings = 4) {
 }
 
 /// The one line that exporting fails with; nothing is left behind.
-inline std::string export_failure(const std::string& text) {
-  const Graph graph = parse_graph(text);
+inline std::string export_failure(const Graph& graph, const MluLayers& mlu = {}) {
   const TempDir dir;
   try {
-    export_caffe(graph, dir / "net.prototxt", dir / "net.caffemodel");
+    export_caffe(graph, dir / "net.prototxt", dir / "net.caffemodel", mlu);
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInput);
     EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
@@ -111,5 +110,7 @@ inline std::string export_failure(const std::string& text) {
   ADD_FAILURE() << "no error";
   return "";
 }
+
+inline std::string export_failure(const std::string& text) { return export_failure(parse_graph(text)); }
 
 }  // namespace xdn::testing

@@ -4,5 +4,5 @@ xdn_test(caffe_import_test
           skeleton_test.cc
   DEPS xdn_formats_caffe xdn_caffe_proto xdn_reference spdlog::spdlog)
 xdn_test(caffe_export_test
-  SOURCES caffe_export_test.cc caffe_round_trip_test.cc
+  SOURCES caffe_export_test.cc caffe_round_trip_test.cc caffe_mlu_test.cc
   DEPS xdn_formats xdn_caffe_proto xdn_reference spdlog::spdlog)

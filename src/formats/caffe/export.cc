@@ -114,7 +114,8 @@ void write_caffemodel(const Graph& graph, const std::deque<CaffeLayer>& layers,
 
 }  // namespace
 
-void export_caffe(const Graph& source, const std::string& prototxt, const std::string& caffemodel) {
+void export_caffe(const Graph& source, const std::string& prototxt, const std::string& caffemodel,
+                  const MluLayers& mlu) {
   if (prototxt == caffemodel)
     throw input_error("stands for both the network and its weights").in_file(prototxt);
   std::deque<CaffeLayer> layers;
@@ -122,7 +123,7 @@ void export_caffe(const Graph& source, const std::string& prototxt, const std::s
   const PreservedFields preserved(graph);
   std::string text;
   try {
-    layers = CaffeExport(graph).run();
+    layers = CaffeExport(graph, mlu).run();
     check_size(layers);
     for (CaffeLayer& layer : layers)
       preserved.restore(layer.proto, layer.blobs.empty() ? nullptr : layer.blobs.data());

@@ -17,17 +17,6 @@ Tensor times(const Tensor& tensor, float factor) {
   return out;
 }
 
-Tensor transposed(const Tensor& matrix) {
-  const auto rows = static_cast<size_t>(matrix.dim(0)), columns = static_cast<size_t>(matrix.dim(1));
-  Tensor out = Tensor::uninitialized(DType::kF32, {matrix.dim(1), matrix.dim(0)});
-  const auto src = matrix.data<float>();
-  const auto dst = out.mutable_data<float>();
-  for (size_t i = 0; i < rows; ++i) {
-    for (size_t j = 0; j < columns; ++j) dst[j * rows + i] = src[i * columns + j];
-  }
-  return out;
-}
-
 /// The addend of a matrix product as one number per column; nothing where it differs from row to row.
 std::optional<Tensor> column_bias(const Tensor& tensor, int64_t columns) {
   if (tensor.size() == 1) {
@@ -117,38 +106,43 @@ void set_window(caffe::ConvolutionParameter& param, const Window& window) {
   }
 }
 
-/// Takes in the (x - mean) * std that importing made of Cambricon's parameters; returns what it normalises.
+/// Takes in the (x - mean) * std that importing made of Cambricon's parameters, or that MluLayer asks for;
+/// returns what it normalises. A step that others read too stays a layer, and so does what is before it.
 ValueId take_normalisation(CaffeExport& out, const Node& conv, caffe::ConvolutionParameter& param) {
-  const ValueId x = conv.inputs[0];
-  if (!out.has_feature("normalise")) return x;
-  const std::string layer = layer_name(out.graph, conv);
-  const auto part = [&](ValueId value, OpType type, const char* suffix) -> const Node* {
-    const Node* node = out.sole_producer(value);
-    const bool fits = node != nullptr && node->type == type && node->name == layer + suffix &&
-                      out.graph.is_constant(node->inputs[1]);
-    return fits ? node : nullptr;
+  ValueId from = conv.inputs[0];
+  const bool bytes = out.mlu(conv) != nullptr && out.mlu(conv)->bytes;
+  if (!bytes && !out.has_feature("normalise")) return from;
+  const Normalisation found = find_normalisation(out.graph, conv);
+  const auto take = [&](const Node* step) {
+    if (step == nullptr || out.sole_producer(from) != step) return false;
+    out.absorb(*step);
+    from = step->inputs[0];
+    return true;
   };
-  ValueId from = x;
-  if (const Node* scale = part(from, OpType::kMul, "/std")) {
-    param.set_std(out.graph.constant(scale->inputs[1]).data<float>()[0]);
-    out.absorb(*scale);
-    from = scale->inputs[0];
+  const auto operand = [&](const Node* step) { return out.graph.constant(step->inputs[1]).data<float>(); };
+  if (take(found.std)) param.set_std(operand(found.std)[0]);
+  if (take(found.mean)) {
+    for (const float value : operand(found.mean)) param.add_mean_value(value);
   }
-  if (const Node* mean = part(from, OpType::kSub, "/mean")) {
-    for (const float value : out.graph.constant(mean->inputs[1]).data<float>()) param.add_mean_value(value);
-    out.absorb(*mean);
-    from = mean->inputs[0];
+  if (bytes) {
+    if (param.mean_value_size() == 0) {
+      throw input_error("is to read bytes, but nothing of its own before it subtracts their mean");
+    }
+    // Where the file that the graph comes from named a format, PreservedFields puts that in its place.
+    if (out.shape(from).at(1) == 3) param.set_input_format(caffe::ConvolutionParameter::BGR);
   }
   return from;
 }
 
-void export_inner_product(CaffeExport& out, const Node& node, ValueId x, int64_t axis, Tensor weight,
-                          std::optional<Tensor> bias, const std::string& top) {
-  CaffeLayer& layer = out.add("InnerProduct", out.layer_name(node), {out.blob(x)}, {top});
+/// `named` gives the layer its name, `product` is the node that multiplies.
+void export_inner_product(CaffeExport& out, const Node& named, const Node& product, ValueId x, int64_t axis,
+                          Tensor weight, std::optional<Tensor> bias, const std::string& top) {
+  CaffeLayer& layer = out.add("InnerProduct", out.layer_name(named), {out.blob(x)}, {top});
   auto& param = *layer.proto.mutable_inner_product_param();
   param.set_num_output(static_cast<uint32_t>(weight.dim(0)));
   if (!bias) param.set_bias_term(false);
   if (axis != 1) param.set_axis(static_cast<int>(axis));
+  add_mlu_fields(out, product, layer.proto);
   layer.blobs.push_back(std::move(weight));
   if (bias) layer.blobs.push_back(std::move(*bias));
 }
@@ -159,6 +153,17 @@ bool is_all(const Tensor& tensor, float value) {
 }
 
 }  // namespace
+
+Tensor transposed(const Tensor& matrix) {
+  const auto rows = static_cast<size_t>(matrix.dim(0)), columns = static_cast<size_t>(matrix.dim(1));
+  Tensor out = Tensor::uninitialized(DType::kF32, {matrix.dim(1), matrix.dim(0)});
+  const auto src = matrix.data<float>();
+  const auto dst = out.mutable_data<float>();
+  for (size_t i = 0; i < rows; ++i) {
+    for (size_t j = 0; j < columns; ++j) dst[j * rows + i] = src[i * columns + j];
+  }
+  return out;
+}
 
 void export_convolution(CaffeExport& out, const Node& node) {
   const auto& attrs = node.as<ConvAttrs>();
@@ -181,6 +186,7 @@ void export_convolution(CaffeExport& out, const Node& node) {
   const ValueId x = take_normalisation(out, node, param);
   CaffeLayer& layer = out.add("Convolution", out.layer_name(node), {out.blob(x)}, {own_top});
   *layer.proto.mutable_convolution_param() = std::move(param);
+  add_mlu_fields(out, node, layer.proto);
   layer.blobs.push_back(std::move(weight));
   if (bias) layer.blobs.push_back(std::move(*bias));
   if (residual != kNoValue) {
@@ -232,7 +238,7 @@ void export_gemm(CaffeExport& out, const Node& node) {
     x = flatten->inputs[0];
   }
   const std::string top = out.blob(node.output);
-  export_inner_product(out, node, x, 1, std::move(weight), std::move(bias), top);
+  export_inner_product(out, node, node, x, 1, std::move(weight), std::move(bias), top);
   out.add_activation(node, attrs.act, top);
 }
 
@@ -244,7 +250,7 @@ void export_product(CaffeExport& out, const Node& node, const Node& named, std::
   if (out.graph.is_constant(x) || out.shape(x).size() < 2) throw not_in_caffe(node, "its input has no batch");
   const Tensor& matrix = out.constant(node.inputs[1], "second operand");
   if (matrix.rank() != 2) throw not_in_caffe(node, "the second operand is no matrix");
-  export_inner_product(out, named, x, static_cast<int64_t>(out.shape(x).size()) - 1, transposed(matrix),
+  export_inner_product(out, named, node, x, static_cast<int64_t>(out.shape(x).size()) - 1, transposed(matrix),
                        std::move(bias), top);
 }
 

@@ -83,7 +83,8 @@ std::string shared_layer_name(const std::string& first, const std::string& secon
   return second.starts_with(first + "/") ? first : second;
 }
 
-CaffeExport::CaffeExport(const Graph& source) : graph(source), users_(source.users()) {
+CaffeExport::CaffeExport(const Graph& source, const MluLayers& mlu)
+    : graph(source), mlu_(mlu), users_(source.users()) {
   for (size_t i = 0; i < graph.value_count(); ++i) {
     blobs_.push_back(graph.value(static_cast<ValueId>(i)).name);
     blob_names_.insert(blobs_.back());
@@ -143,6 +144,11 @@ const Node* CaffeExport::sole_producer(ValueId id) const {
   const Value& value = graph.value(id);
   const bool sole = value.producer != kNoNode && readers(id).size() == 1 && !graph.is_output(id);
   return sole ? &graph.node(value.producer) : nullptr;
+}
+
+const MluLayer* CaffeExport::mlu(const Node& node) const {
+  const auto found = mlu_.find(graph.value(node.output).producer);
+  return found == mlu_.end() ? nullptr : &found->second;
 }
 
 bool CaffeExport::has_feature(const std::string& name) const {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "caffe.pb.h"
 #include "graph/graph.h"
+#include "graph/mlu.h"
 
 namespace xdn {
 
@@ -21,8 +22,8 @@ struct CaffeLayer {
 /// layer takes in (a bias, a flatten) and which of its inputs it overwrites in place.
 class CaffeExport {
  public:
-  /// The graph has no Identity that could be left out, and no dead nodes.
-  explicit CaffeExport(const Graph& source);
+  /// The graph has no Identity that could be left out, and no dead nodes. mlu: for Cambricon's Caffe.
+  explicit CaffeExport(const Graph& source, const MluLayers& mlu = {});
 
   const Graph& graph;
 
@@ -57,6 +58,9 @@ class CaffeExport {
   /// Whether the file that the graph comes from uses what not every reader knows; see PreservedFields.
   bool has_feature(const std::string& name) const;
 
+  /// What Cambricon's Caffe is told about the node; null: nothing.
+  const MluLayer* mlu(const Node& node) const;
+
   /// The layers of an activation in place of y's blob. Throws where Caffe has none.
   void add_activation(const Node& node, const Activation& act, const std::string& blob);
 
@@ -65,6 +69,7 @@ class CaffeExport {
   void finish_outputs(std::deque<CaffeLayer>& layers);
   std::string unique_layer(const std::string& wanted);
 
+  const MluLayers& mlu_;
   std::vector<std::vector<NodeId>> users_;
   std::vector<std::string> blobs_;
   std::set<std::string> blob_names_, layer_names_, node_names_;
@@ -77,6 +82,9 @@ Error not_in_caffe(const Node& node, const std::string& why = "");
 /// LAYER for nodes that importing named LAYER and LAYER/PART; else the second.
 std::string shared_layer_name(const std::string& first, const std::string& second);
 
+// mlu_fields.cc
+/// Adds bottom_mlu_dtype and blobs_dtype as `node` has them to the layer that computes it.
+void add_mlu_fields(const CaffeExport& out, const Node& node, caffe::LayerParameter& layer);
 // export_pointwise.cc
 void export_arithmetic(CaffeExport& out, const Node& node);
 void export_activation_node(CaffeExport& out, const Node& node);
@@ -84,6 +92,8 @@ void export_activation_node(CaffeExport& out, const Node& node);
 void export_convolution(CaffeExport& out, const Node& node);
 void export_gemm(CaffeExport& out, const Node& node);
 void export_matmul(CaffeExport& out, const Node& node);
+/// [rows, columns] to [columns, rows].
+Tensor transposed(const Tensor& matrix);
 /// Whether the node is the bias of a MatMul that became, with it, an InnerProduct.
 bool export_biased_matmul(CaffeExport& out, const Node& node);
 void export_batch_norm(CaffeExport& out, const Node& node);

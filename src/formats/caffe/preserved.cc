@@ -225,29 +225,41 @@ PreservedFields::PreservedFields(const Graph& graph) {
   }
 }
 
-const PreservedFields::Layer* PreservedFields::find(const caffe::LayerParameter& layer) const {
-  const auto found = layers_.find(layer.name());
-  return found != layers_.end() && found->second.known.type() == layer.type() ? &found->second : nullptr;
+const PreservedFields::Layer* PreservedFields::find_layer(const std::string& layer,
+                                                          const std::string& type) const {
+  const auto found = layers_.find(layer);
+  return found != layers_.end() && found->second.known.type() == type ? &found->second : nullptr;
+}
+
+const caffe::LayerParameter* PreservedFields::find(const std::string& layer, const std::string& type) const {
+  const Layer* kept = find_layer(layer, type);
+  return kept == nullptr ? nullptr : &kept->known;
+}
+
+bool PreservedFields::same_weights(const std::string& layer, const Tensor& weights) const {
+  const auto before = weights_.find(layer);
+  return before != weights_.end() && checksum(weights) == before->second;
 }
 
 void PreservedFields::restore(caffe::LayerParameter& layer, const Tensor* weights) const {
-  const Layer* kept = find(layer);
+  const Layer* kept = find_layer(layer.name(), layer.type());
   if (kept == nullptr) return;
   caffe::LayerParameter known = kept->known;
-  if (known.blobs_dtype_size() > 0) {
-    const auto before = weights_.find(layer.name());
-    if (before == weights_.end() || weights == nullptr || checksum(*weights) != before->second) {
-      spdlog::warn("layer '{}': its weights have changed, their quantization (blobs_dtype) is left out",
-                   printable(layer.name()));
-      known.clear_blobs_dtype();
-    }
+  if (layer.bottom_mlu_dtype_size() > 0) {
+    known.clear_bottom_mlu_dtype();
+    known.clear_blobs_dtype();
+  }
+  if (known.blobs_dtype_size() > 0 && (weights == nullptr || !same_weights(layer.name(), *weights))) {
+    spdlog::warn("layer '{}': its weights have changed, their quantization (blobs_dtype) is left out",
+                 printable(layer.name()));
+    known.clear_blobs_dtype();
   }
   layer.MergeFrom(known);
 }
 
 std::string PreservedFields::restore_text(const caffe::LayerParameter& layer,
                                           const std::string& printed) const {
-  const Layer* kept = find(layer);
+  const Layer* kept = find_layer(layer.name(), layer.type());
   return kept == nullptr ? printed : with_unknown_text(printed, kept->unknown);
 }
 

@@ -23,9 +23,14 @@ class PreservedFields {
   explicit PreservedFields(const Graph& graph);
 
   /// Adds what the file said about a layer of this name and type to the layer as the graph gives it. weights
-  /// (null: none): quantization goes where they have changed, and the layer is reported.
+  /// (null: none): quantization goes where they have changed, and the layer is reported. Quantization that
+  /// the layer has already takes the place of the file's.
   void restore(caffe::LayerParameter& layer, const Tensor* weights) const;
-  /// The same for the unknown fields of the prototxt, given the layer's text.
+  /// The known fields among them; null where the file had no such layer with any.
+  const caffe::LayerParameter* find(const std::string& layer, const std::string& type) const;
+  /// Whether these are the weights whose quantization the file gave.
+  bool same_weights(const std::string& layer, const Tensor& weights) const;
+  /// The same as restore for the unknown fields of the prototxt, given the layer's text.
   std::string restore_text(const caffe::LayerParameter& layer, const std::string& printed) const;
   /// And for those of the caffemodel.
   void restore_wire(caffe::LayerParameter& layer) const;
@@ -37,7 +42,7 @@ class PreservedFields {
     caffe::LayerParameter known;
     UnknownText unknown;
   };
-  const Layer* find(const caffe::LayerParameter& layer) const;
+  const Layer* find_layer(const std::string& layer, const std::string& type) const;
 
   std::string network_;
   std::map<std::string, Layer> layers_;

@@ -73,10 +73,17 @@ Window convolution_window(const caffe::ConvolutionParameter& param, size_t axes)
   return window;
 }
 
-/// Cambricon's first convolution takes bytes and normalises them: (x - mean_value) * std, before the padding.
+/// Cambricon's first convolution takes bytes and normalises them: (x - mean_value) * std. The vendor's Caffe
+/// says no more; assumed is what training did, that the image is normalised and then padded with zeros, so
+/// that a border is 0 and not (0 - mean_value) * std. The blob has the order of the weights and of
+/// mean_value, which is BGR; input_format tells how the pixels lie in the chip's memory, a fourth byte among
+/// them that no layer sees.
 ValueId normalise_bytes(LayerBuilder& builder, ValueId x, int64_t channels, size_t axes) {
   const auto& param = builder.layer.convolution_param();
   if (param.mean_value_size() > 0 || param.has_std()) builder.needs("normalise");
+  const auto finite = [](float value) { return std::isfinite(value); };
+  if (!std::all_of(param.mean_value().begin(), param.mean_value().end(), finite) || !finite(param.std()))
+    throw input_error("mean_value and std must be finite");
   if (param.has_mean_file()) throw input_error("mean_file is not supported, expected mean_value");
   if (param.mean_value_size() > 0) {
     if (param.mean_value_size() != 1 && param.mean_value_size() != channels) {
