@@ -20,6 +20,9 @@ class ImageSet {
   ImageSet(const std::string& path, const ModelInput& model, Split split, bool verify, int64_t count,
            uint64_t seed);
 
+  /// How the bytes become the input of a model whose preprocessing has changed.
+  void set_pixels(const ModelInput& model) { pixels_ = model.pixel_map(dataset_->bgr()); }
+
   int64_t size() const { return static_cast<int64_t>(labels_.size()); }
   const uint8_t* data() const { return data_; }
   std::span<const int64_t> labels() const { return labels_; }

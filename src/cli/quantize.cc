@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <optional>
 
@@ -16,6 +17,8 @@
 #include "cli/verbs.h"
 #include "evaluator/resources.h"
 #include "formats/model_io.h"
+#include "fusion/pipeline.h"
+#include "quantization/mlu.h"
 #include "quantization/quantize.h"
 #include "quantization/search.h"
 
@@ -25,7 +28,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct QuantizeFlags {
-  std::string model, out, data, val, test, ranges, method = "mse", rounding = "least-squares", precision;
+  std::string model, out, data, val, test, ranges, target = "onnx", precision;
+  std::string method = "mse", rounding = "least-squares";
   std::vector<std::string> keep;
   int64_t images = 1000, seed = 1, trials = 16, budget = 600, threads = 0;
   std::optional<double> max_drop;
@@ -35,6 +39,7 @@ struct QuantizeFlags {
 
   bool search() const { return max_drop.has_value() || precision == "mixed"; }
   bool bf16() const { return precision == "bf16"; }
+  bool chip() const { return target == "cambricon-mlu100"; }
 };
 
 constexpr double kDefaultDrop = 0.2;
@@ -43,11 +48,23 @@ std::string ranges_path(const QuantizeFlags& flags) { return model_stem(flags.ou
 
 [[noreturn]] void usage(const std::string& message) { throw Error(ErrorKind::kUsage, message); }
 
+/// What the vendor's rule leaves no choice about.
+void check_chip_request(const QuantizeFlags& flags) {
+  if (flags.out.find(':') == std::string::npos)
+    usage("--target cambricon-mlu100 writes Caffe, expected -o OUT.prototxt:OUT.caffemodel");
+  if (flags.data.empty()) usage("expected --data DATA to calibrate on; see xdn quantize --help");
+  if (flags.search() || !flags.precision.empty() || !flags.ranges.empty() || !flags.keep.empty() ||
+      flags.equalize) {
+    usage("--target cambricon-mlu100 takes none of --max-drop, --precision, --ranges, --keep and --equalize");
+  }
+}
+
 void check_request(const QuantizeFlags& flags) {
   flags.output.check();
-  if (flags.out.find(':') != std::string::npos)
-    usage("-o: int8 models are written as ONNX, expected OUT.onnx");
   check_model_output(flags.model, flags.out);
+  if (flags.chip()) return check_chip_request(flags);
+  if (flags.out.find(':') != std::string::npos)
+    usage("-o: int8 models are written as ONNX, expected OUT.onnx; Caffe is for --target cambricon-mlu100");
   if (!flags.bf16()) check_output(ranges_path(flags));
   if (!flags.bf16() && flags.data.empty() && flags.ranges.empty())
     usage("expected --data DATA to calibrate on, or --ranges FILE; see xdn quantize --help");
@@ -97,7 +114,9 @@ class Quantization {
     warn_of_raw_pixels(model_);
     open_images();
     try {
-      if (flags_.bf16()) {
+      if (flags_.chip()) {
+        prepare_for_chip();
+      } else if (flags_.bf16()) {
         result_ = bf16_model(model_.graph);
       } else {
         quantize();
@@ -112,6 +131,47 @@ class Quantization {
   }
 
  private:
+  /// The vendor's rule instead of a choice of ranges; see docs/cambricon.md. What was given, and what is
+  /// judged, both take raw pixels from here on.
+  void prepare_for_chip() {
+    const Stopwatch watch;
+    const Preprocess& p = model_.preprocess;
+    (void)run_passes(model_.graph, traditional_passes());
+    const bool color = model_.channels == 3;
+    const auto channels = static_cast<size_t>(model_.channels);
+    PixelNormalisation pixels{color ? p.scale : 1, std::vector<float>(channels, 0),
+                              std::vector<float>(channels, 1), !p.bgr};
+    for (size_t c = 0; c < channels && color; ++c) {
+      pixels.mean[c] = p.mean[c];
+      pixels.std[c] = p.std[c];
+    }
+    model_.graph = normalise_on_chip(std::move(model_.graph), pixels);
+    model_.preprocess = raw_bgr_pixels(p);
+    reopen_pixels();
+    std::vector<std::string> values;
+    for (const ValueId id : mlu_inputs(model_.graph)) values.push_back(model_.graph.value(id).name);
+    Progress progress("ranges", 2 * calibration_->size());
+    Calibration calibration(model_.graph, calibration_images());
+    calibration.done = &progress.done();
+    std::map<std::string, float> absmax;
+    for (const auto& [name, range] : calibration.ranges(values, RangeMethod::kMinMax))
+      absmax[name] = std::max(std::abs(range.seen.low), std::abs(range.seen.high));
+    chip_layers_ = mlu_layers(model_.graph, absmax);
+    result_ = simulate_mlu(model_.graph, chip_layers_);
+    progress.finish();
+    report_.calibrated_for_chip(chip_layers_.size(), calibration_->size(), watch.seconds());
+  }
+
+  void reopen_pixels() {
+    for (auto* set : {&calibration_, &val_, &test_}) {
+      if (set->has_value()) (*set)->set_pixels(model_);
+    }
+  }
+
+  CalibrationImages calibration_images() const {
+    return {calibration_->data(), calibration_->size(), calibration_->pixels(), threads()};
+  }
+
   /// All data are opened before anything long begins.
   void open_images() {
     if (!flags_.bf16() && !flags_.data.empty()) {
@@ -134,8 +194,7 @@ class Quantization {
     const auto kept = kept_layers(flags_, quantizer);
     std::optional<Calibration> calibration;
     if (calibration_) {
-      calibration.emplace(quantizer.graph(), CalibrationImages{calibration_->data(), calibration_->size(),
-                                                               calibration_->pixels(), threads()});
+      calibration.emplace(quantizer.graph(), calibration_images());
     }
     set_ranges(quantizer, calibration);
     {
@@ -212,6 +271,19 @@ class Quantization {
   }
 
   void write() {
+    const std::string preprocess = model_stem(flags_.out) + ".preprocess.json";
+    if (flags_.chip()) {
+      check_output(preprocess);
+      write_preprocess(model_.preprocess, preprocess);
+      const std::vector<std::string> files = xdn::model_files(flags_.out);
+      export_caffe(model_.graph, files.at(0), files.at(1), chip_layers_);
+      report_.finish(flags_.model, fmt::format("{} and {}", printable(flags_.out), printable(preprocess)),
+                     "");
+      return;
+    }
+    // What --mean and the like said would be lost.
+    const bool told = !find_preprocess(model_stem(flags_.model)) && !model_.raw_pixels;
+    if (told) write_preprocess(model_.preprocess, preprocess);
     const std::string written = write_model(result_, flags_.model, flags_.out);
     report_.finish(flags_.model, written, flags_.bf16() ? "" : ranges_path(flags_));
   }
@@ -222,6 +294,7 @@ class Quantization {
   std::optional<ImageSet> calibration_, val_, test_;
   std::optional<Judge> judge_;
   Graph result_;
+  MluLayers chip_layers_;
 };
 
 }  // namespace
@@ -229,11 +302,14 @@ class Quantization {
 Action add_quantize(CLI::App& app) {
   const auto flags = std::make_shared<QuantizeFlags>();
   app.add_option("MODEL", flags->model, "A float model")->required()->type_name("");
-  app.add_option("-o,--output", flags->out,
-                 "The model to write, as ONNX with QuantizeLinear and DequantizeLinear; OUT.ranges.json goes "
-                 "beside it")
+  app.add_option(
+         "-o,--output", flags->out,
+         "The model to write, with QuantizeLinear and DequantizeLinear; OUT.ranges.json goes beside it")
       ->required()
-      ->type_name("OUT.onnx");
+      ->type_name("OUT.onnx|OUT.prototxt:OUT.caffemodel");
+  add_choice(app, "--target", flags->target, {"onnx", "cambricon-mlu100"},
+             "onnx: QDQ for any runtime; cambricon-mlu100: Caffe whose prototxt holds the quantization")
+      ->capture_default_str();
   app.add_option("--data", flags->data, "Images to calibrate on: pack, image folder or CIFAR-10")
       ->type_name("DATA");
   app.add_option("--images", flags->images, "How many of them, drawn at random")

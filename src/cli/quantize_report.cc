@@ -75,6 +75,13 @@ void QuantizeReport::calibrated(const Quantizer& quantizer, int64_t images, doub
   json_["layers"] = std::move(layers);
 }
 
+void QuantizeReport::calibrated_for_chip(size_t layers, int64_t images, double seconds) {
+  out_.print("calibrated  {} layers by the MLU100's rule, {} images in {:.1f} s\n", layers, images, seconds);
+  json_["calibration_images"] = images;
+  json_["calibration_seconds"] = seconds;
+  json_["chip_layers"] = layers;
+}
+
 void QuantizeReport::begin_trials(double max_drop) {
   json_["max_drop"] = max_drop;
   json_["trials"] = Json::array();

@@ -15,6 +15,7 @@ class QuantizeReport {
   explicit QuantizeReport(const Output& out) : out_(out) {}
 
   void calibrated(const Quantizer& quantizer, int64_t images, double seconds);
+  void calibrated_for_chip(size_t layers, int64_t images, double seconds);
   void begin_trials(double max_drop);
   void trial(const Trial& trial);
   void searched(const SearchResult& result);

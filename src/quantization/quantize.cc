@@ -7,6 +7,7 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "fusion/pipeline.h"
+#include "graph/bf16_layers.h"
 #include "quantization/equalize.h"
 #include "quantization/rounding.h"
 
@@ -48,17 +49,13 @@ Tensor rounded_to_bf16(const Tensor& tensor) {
 constexpr int kMostSweeps = 20;  // of 3 to 8 that are usual
 
 /// Rounds the layers' weights and notes their names in the metadata.
-void mark_bf16(Graph& graph, const std::vector<std::string>& names) {
-  if (names.empty()) return;
-  std::string list;
+void mark_bf16(Graph& graph, const std::set<std::string>& names) {
   for (const LinearLayer& layer : linear_layers(graph)) {
-    const std::string& name = graph.node(layer.id).name;
-    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+    if (!names.contains(graph.node(layer.id).name)) continue;
     Value& weights = graph.value(layer.weights);
     weights.constant = rounded_to_bf16(*weights.constant);
-    list += (list.empty() ? "" : "\n") + name;
   }
-  graph.metadata["xdn.bf16_layers"] = list;
+  set_bf16_layers(graph, names);
 }
 
 }  // namespace
@@ -111,10 +108,10 @@ void Quantizer::round_weights(const Calibration* calibration) {
 Graph Quantizer::quantized(const std::map<std::string, FloatKind>& float_layers) const {
   Graph graph = graph_;
   QdqSpec spec;
-  std::vector<std::string> bf16;
+  std::set<std::string> bf16;
   for (const auto& [name, kind] : float_layers) {
     spec.float_layers.insert(name);
-    if (kind == FloatKind::kBf16) bf16.push_back(name);
+    if (kind == FloatKind::kBf16) bf16.insert(name);
   }
   for (const auto& [name, range] : ranges_.values) spec.ranges[name] = range.levels;
   spec.weights = weights_;
@@ -126,8 +123,8 @@ Graph Quantizer::quantized(const std::map<std::string, FloatKind>& float_layers)
 
 Graph bf16_model(Graph model) {
   Graph graph = prepare(std::move(model));
-  std::vector<std::string> names;
-  for (const LinearLayer& layer : linear_layers(graph)) names.push_back(graph.node(layer.id).name);
+  std::set<std::string> names;
+  for (const LinearLayer& layer : linear_layers(graph)) names.insert(graph.node(layer.id).name);
   mark_bf16(graph, names);
   return graph;
 }
