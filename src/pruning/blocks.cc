@@ -144,7 +144,7 @@ Graph remove_blocks(const Graph& graph, const std::vector<Block>& blocks) {
   return out;
 }
 
-Graph remove_blocks(const Graph& graph, const std::vector<std::string>& names) {
+Graph remove_named_blocks(const Graph& graph, const std::vector<std::string>& names) {
   const std::vector<Block> found = find_blocks(graph);
   std::vector<Block> chosen;
   for (const std::string& name : names) {

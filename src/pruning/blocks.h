@@ -23,7 +23,7 @@ std::vector<Block> find_blocks(const Graph& graph);
 /// The graph with the shortcuts alone: a sum is dropped, an activation inside of it stays. Names of graph
 /// outputs stay; elsewhere what is left of a block has the shortcut's name. Blocks are those of this graph.
 Graph remove_blocks(const Graph& graph, const std::vector<Block>& blocks);
-/// By name. Throws an input error naming a layer that ends no such block.
-Graph remove_blocks(const Graph& graph, const std::vector<std::string>& names);
+/// Throws an input error naming a layer that ends no such block.
+Graph remove_named_blocks(const Graph& graph, const std::vector<std::string>& names);
 
 }  // namespace xdn::pruning

@@ -67,7 +67,7 @@ class Coupling {
  private:
   const Graph* graph_;
   std::vector<Space> spaces_;
-  std::vector<int32_t> first_space_;  ///< by value; one more entry at the end
+  std::vector<int32_t> first_space_;  ///< per value, its first axis in spaces_; one more entry at the end
   std::vector<int32_t> parent_, size_, pinned_;
   std::vector<Reason> reasons_;
 };

@@ -50,9 +50,9 @@ struct Group {
 /// Channels that stay, and why.
 struct Kept {
   std::vector<std::string> layers;  ///< whose filters they are; none for channels of a graph input
-  int64_t channels = 0;
-  std::string at;      ///< the layer where it shows; empty for graph inputs and outputs
-  std::string reason;  ///< "Softmax normalises over its axis"
+  int64_t channels = 0;             ///< coupled ones count once
+  std::string at;                   ///< the layer where it shows; empty for graph inputs and outputs
+  std::string reason;               ///< "Softmax normalises over its axis"
 };
 
 /// What can be removed from a graph. Ids are those of the graph that was analysed.

@@ -88,7 +88,7 @@ Removal removal_of(const Graph& graph, const Groups& groups, const PlanStep& ste
 }
 
 Graph apply_step(const Graph& graph, const PlanStep& step) {
-  const Graph shallow = remove_blocks(graph, step.blocks);
+  const Graph shallow = remove_named_blocks(graph, step.blocks);
   const Groups groups = find_groups(shallow, {step.keep.begin(), step.keep.end()});
   return remove_channels(shallow, groups, removal_of(shallow, groups, step));
 }

@@ -37,19 +37,27 @@ void check(const Groups& groups, const std::vector<double>& scores, const Select
   for (const double score : scores) XDN_CHECK(std::isfinite(score));
 }
 
+/// The group's units, the least important first.
+std::vector<UnitId> ranked_units(const Group& group, const std::vector<double>& scores) {
+  std::vector<UnitId> units(static_cast<size_t>(group.units));
+  std::iota(units.begin(), units.end(), group.first_unit);
+  std::stable_sort(units.begin(), units.end(), [&](UnitId a, UnitId b) {
+    return scores[static_cast<size_t>(a)] < scores[static_cast<size_t>(b)];
+  });
+  return units;
+}
+
 /// Of one group, in the order in which they may go. What remains after each is a multiple of `step`, 0 last.
 std::vector<Portion> portions_of(const Group& group, size_t index, const std::vector<double>& scores,
                                  int64_t step) {
-  std::vector<UnitId> units(static_cast<size_t>(group.units));
-  std::iota(units.begin(), units.end(), group.first_unit);
-  const auto score = [&](UnitId unit) { return scores[static_cast<size_t>(unit)]; };
-  std::stable_sort(units.begin(), units.end(), [&](UnitId a, UnitId b) { return score(a) < score(b); });
+  const std::vector<UnitId> units = ranked_units(group, scores);
   std::vector<Portion> out;
   const int64_t first = group.units % step == 0 ? step : group.units % step;
   for (int64_t at = 0; at < group.units;) {
     const int64_t count = at == 0 ? first : step;
     Portion portion{index, out.size(), {units.begin() + at, units.begin() + at + count}, 0, 0};
-    for (const UnitId unit : portion.units) portion.score += score(unit) / static_cast<double>(count);
+    for (const UnitId unit : portion.units)
+      portion.score += scores[static_cast<size_t>(unit)] / static_cast<double>(count);
     if (!out.empty()) portion.score = std::max(portion.score, out.back().score);  // whatever rounding says
     out.push_back(std::move(portion));
     at += count;
@@ -148,6 +156,21 @@ Selection select_units(const Graph& graph, const Groups& groups, const std::vect
     out.reached = static_cast<double>(out.units) >= wanted;
   }
   return out;
+}
+
+Removal remove_least(const Groups& groups, const std::vector<double>& scores,
+                     const std::vector<int64_t>& remaining) {
+  XDN_CHECK(remaining.size() == groups.groups.size());
+  XDN_CHECK(scores.size() == static_cast<size_t>(groups.unit_count()));
+  Removal removed(scores.size(), false);
+  for (size_t g = 0; g < remaining.size(); ++g) {
+    const Group& group = groups.groups[g];
+    XDN_CHECK(remaining[g] >= 0 && remaining[g] <= group.units);
+    const std::vector<UnitId> units = ranked_units(group, scores);
+    for (int64_t i = 0; i < group.units - remaining[g]; ++i)
+      removed[static_cast<size_t>(units[static_cast<size_t>(i)])] = true;
+  }
+  return removed;
 }
 
 }  // namespace xdn::pruning

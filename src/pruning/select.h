@@ -47,4 +47,9 @@ struct Selection {
 Selection select_units(const Graph& graph, const Groups& groups, const std::vector<double>& scores,
                        const SelectOptions& options);
 
+/// Of every group the least important units, so many that `remaining` of it stay: for searches that choose
+/// the widths themselves. Ties as in select_units.
+Removal remove_least(const Groups& groups, const std::vector<double>& scores,
+                     const std::vector<int64_t>& remaining);
+
 }  // namespace xdn::pruning

@@ -12,6 +12,7 @@ namespace {
 using pruning::Block;
 using pruning::find_blocks;
 using pruning::remove_blocks;
+using pruning::remove_named_blocks;
 
 std::string net(const std::string& lines, const std::string& outputs = "  output %y\n") {
   return "graph \"g\" {\n  input %x f32[N,2,4,4]\n  const %w f32[2,2,3,3] random(1)\n"
@@ -40,7 +41,7 @@ std::string blocks_of(const std::string& text) {
 void expect_removed(const std::string& before, const std::vector<std::string>& names,
                     const std::string& after) {
   const Graph graph = parse_graph(before);
-  const Graph left = remove_blocks(graph, names);
+  const Graph left = remove_named_blocks(graph, names);
   const Graph expected = parse_graph(after);
   EXPECT_EQ(structure(left), structure(expected));
   expect_same_outputs(left, expected);
@@ -87,7 +88,7 @@ TEST(Blocks, BranchesThatFork) {
 TEST(Blocks, TheOutputKeepsItsName) {
   const std::string text = net(conv("a", "x") + "  %y = Add(%a, %x)\n");
   expect_removed(text, {"y"}, net("  %y = Identity(%x)\n"));
-  EXPECT_EQ(remove_blocks(parse_graph(text), {std::string("y")}).outputs().size(), 1u);
+  EXPECT_EQ(remove_named_blocks(parse_graph(text), {"y"}).outputs().size(), 1u);
 }
 
 TEST(Blocks, SeveralAtOnce) {
@@ -145,7 +146,7 @@ TEST(Blocks, TheShortcutHasTheShapeOfTheSum) {
 TEST(Blocks, AnUnknownNameIsAnError) {
   const Graph graph = parse_graph(net(conv("a", "x") + "  %t = Add(%a, %x)\n" + conv("y", "t")));
   try {
-    remove_blocks(graph, {std::string("a")});
+    remove_named_blocks(graph, {"a"});
     FAIL();
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "layer 'a': is not the sum at the end of a residual block");

@@ -47,7 +47,7 @@ Graph small_net(int64_t stem = 8, int64_t inner = 6) {
 /// A step that removes a block and, at random, channels; and what it leaves.
 std::pair<PlanStep, Graph> some_step(const Graph& graph) {
   const std::vector<std::string> blocks{pruning::find_blocks(graph)[0].name};
-  const Graph shallow = pruning::remove_blocks(graph, blocks);
+  const Graph shallow = pruning::remove_named_blocks(graph, blocks);
   const Groups groups = find_groups(shallow, {"conv1"});
   const Removal removed = random_removal(shallow, groups, 50, 1);
   PlanStep step = plan_step(shallow, groups, removed, importance(shallow, groups, {}));

@@ -173,6 +173,13 @@ TEST(Select, WidthsOfLayers) {
   EXPECT_FALSE(widths.can_remove(0, 6, 0));
 }
 
+TEST(Select, TheLeastOfEveryGroupForGivenWidths) {
+  Case c;
+  c.scores = {3, 1, 2, 2, 5, 6, 7, 8, 4, 3, 3, 3};
+  EXPECT_EQ(remove_least(c.groups, c.scores, {5, 2}), (pruning::Removal{0, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 0}));
+  EXPECT_EQ(remove_least(c.groups, c.scores, {8, 4}), remove_none(c.groups));
+}
+
 TEST(Select, OptionsThatMakeNoSense) {
   const Case c;
   EXPECT_THROW(c.select({}), Error);

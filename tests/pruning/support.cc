@@ -141,6 +141,14 @@ Graph expect_masked_equals_removed(const Graph& graph, const Groups& groups, con
       EXPECT_EQ(next, rest.size()) << name;
     }
   }
+  for (ValueId id = 0; id < static_cast<ValueId>(graph.value_count()); ++id) {
+    if (!graph.is_constant(id)) continue;
+    const Tensor &before = graph.constant(id), &after = masked.constant(id);
+    for_each_element(groups, removed, id, before, [&](int64_t i, bool out) {
+      if (!out && !::testing::Test::HasFailure())
+        expect_equal(before.as_double(i), after.as_double(i), graph.value(id).name);
+    });
+  }
   return smaller;
 }
 

@@ -27,7 +27,8 @@ pruning::Removal random_removal(const Graph& graph, const pruning::Groups& group
                                 uint64_t seed, int64_t least = 1);
 
 /// The smaller graph and the masked one are valid, have the outputs' names, and compute the same for random
-/// images: not only at the outputs, but in every channel that remains of every value. Returns the smaller.
+/// images: not only at the outputs, but in every channel that remains of every value. Masking changes nothing
+/// that remains. Returns the smaller.
 Graph expect_masked_equals_removed(const Graph& graph, const pruning::Groups& groups,
                                    const pruning::Removal& removed);
 
