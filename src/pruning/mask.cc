@@ -52,6 +52,10 @@ class ZeroFlow {
     }
     return true;
   }
+  /// Along another axis than the channels', the bias of what stays would be added to what goes.
+  bool only_channels(const Node& node) const {
+    return along_losing_axes(node, [](size_t axis) { return axis == 1; });
+  }
   bool zero_along(const Node& node, size_t i, size_t axis) const {
     return is_zero(node.inputs[i]) && has_axis(node, i, axis);
   }
@@ -59,13 +63,14 @@ class ZeroFlow {
   bool keeps_zero(const Node& node) const {
     switch (node.type) {
       case OpType::kConv:
-        return is_zero_input(node, 3) && activated_zero(node.as<ConvAttrs>().act) == 0;
+        return is_zero_input(node, 3) && activated_zero(node.as<ConvAttrs>().act) == 0 && only_channels(node);
       case OpType::kGemm:
         return activated_zero(node.as<GemmAttrs>().act) == 0 && along_losing_axes(node, [&](size_t axis) {
                  return node.input(2) == kNoValue || has_axis(node, 2, axis);
                });
-      case OpType::kMatMul:
       case OpType::kBatchNorm:
+        return only_channels(node);
+      case OpType::kMatMul:
         return true;
       case OpType::kSigmoid:
       case OpType::kSoftmax:

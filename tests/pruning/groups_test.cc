@@ -201,6 +201,24 @@ TEST(Groups, ReshapesAndTransposes) {
                 "g x3 > y\n!  x2: graph input 'x'\n! y x2: graph output 'y'\n");
 }
 
+/// What is added to positions is added to the zeros of masked channels.
+TEST(Groups, ChannelsThatAreNotAlongTheirAxis) {
+  const std::string params =
+      "  const %s f32[36] random(1)\n  const %b f32[36] random(2)\n  const %m f32[36] random(3)\n"
+      "  const %v f32[36] fill(2)\n  const %w f32[4,3] random(8)\n";
+  const std::string tail = "  %y = MatMul(%n, %w)\n";
+  expect_groups(net(params + conv("a", "x", 4, 2) +
+                    "  %r = Reshape(%a) shape=[N,4,36]\n  %t = Transpose(%r) perm=[0,2,1]\n"
+                    "  %n = BatchNorm(%t, %s, %b, %m, %v)\n" +
+                    tail),
+                "a x4 > y\n" + ends("y", 3));
+  // Channels as images of a Conv with a bias.
+  expect_groups("graph \"g\" {\n  input %x f32[1,2,6,6]\n" + conv("a", "x", 4, 2) +
+                    "  %t = Transpose(%a) perm=[1,0,2,3]\n" + conv("d", "t", 3, 1) +
+                    "  %u = Transpose(%d) perm=[1,0,2,3]\n" + conv("y", "u", 2, 4) + "  output %y\n}\n",
+                "a x4 > y\n!  x3: graph input 'x'\n! d x3: graph output 'y'\n! y x2: graph output 'y'\n");
+}
+
 TEST(Groups, ShuffledChannelsAreKept) {
   expect_groups(net(conv("a", "x", 6, 2) +
                     "  %r = Reshape(%a) shape=[N,2,3,6,6]\n"
@@ -339,6 +357,11 @@ TEST(Groups, TrunksAndRoles) {
                                       "  %s = Add(%c, %a)\n" + conv("d", "s", 5, 4) + conv("e", "d", 4, 5) +
                                       "  %t = Add(%e, %s)\n" + conv("y", "t", 2, 4)));
   const pruning::Groups groups = pruning::find_groups(graph);
+  for (const pruning::Group& group : groups.groups) {
+    for (auto unit = group.first_unit; unit < group.end_unit(); ++unit)
+      EXPECT_EQ(&groups.group_of(unit), &group);
+  }
+  EXPECT_EQ(describe(graph, groups.groups[0]), "a + c + e");
   EXPECT_TRUE(group_of_layer(graph, groups, "a").trunk);
   EXPECT_FALSE(group_of_layer(graph, groups, "b").trunk);
   EXPECT_EQ(group_of_layer(graph, groups, "b").role, group_of_layer(graph, groups, "d").role);
