@@ -2,7 +2,9 @@
 // than it may be, and what does not let go is kept and reported.
 #include <map>
 
+#include "executor/reference.h"
 #include "fusion/pipeline.h"
+#include "pruning/blocks.h"
 #include "pruning/importance.h"
 #include "pruning/plan.h"
 #include "pruning/random_prunable.h"
@@ -120,6 +122,47 @@ void check_seeds(uint64_t first, uint64_t last, bool aggressive) {
   EXPECT_GT(totals.groups, 2 * totals.graphs);
   EXPECT_GT(totals.removed, 4 * totals.graphs);
   EXPECT_EQ(totals.parts.size(), 18u);  // every kind of block and tail
+}
+
+/// The graph with what the block's branch gives multiplied by 0.
+Graph silenced(const Graph& graph, const pruning::Block& block) {
+  Graph out = graph;
+  const ValueId zero = out.add_constant("zero", Tensor::scalar(0.0f));
+  if (out.node(block.sum).type == OpType::kAdd) {
+    const ValueId branch = out.node(block.sum).inputs[1 - block.shortcut];
+    const NodeId mul = out.add_node(OpType::kMul, NoAttrs{}, "silence", {branch, zero}, "silence", block.sum);
+    out.node(block.sum).inputs[1 - block.shortcut] = out.output_of(mul);
+  } else {
+    Node& conv = out.node(block.sum);
+    conv.inputs[1] = out.add_constant("silence", Tensor(DType::kF32, out.value(conv.inputs[1]).shape));
+    conv.inputs[2] = kNoValue;
+  }
+  infer_shapes(out);
+  return out;
+}
+
+TEST(PruningProperty, OfRandomBlocks) {
+  int blocks = 0, convs = 0;
+  for (uint64_t seed = 0; seed < 300 && !::testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const Graph graph = seed % 2 == 0 ? RandomPrunable(seed).make() : RandomGraph(seed).make();
+    for (const pruning::Block& block : pruning::find_blocks(graph)) {
+      const Graph left = pruning::remove_blocks(graph, {block});
+      EXPECT_LT(left.order().size(),
+                graph.order().size() + (graph.node(block.sum).type == OpType::kAdd ? 0 : 1));
+      const std::vector<Tensor> images = random_images(graph);
+      const std::vector<Tensor> a = run_reference(left, images),
+                                b = run_reference(silenced(graph, block), images);
+      for (size_t o = 0; o < a.size(); ++o) {
+        for (int64_t i = 0; i < a[o].size(); ++i)
+          EXPECT_EQ(a[o].as_double(i), b[o].as_double(i)) << block.name;
+      }
+      ++blocks;
+      convs += graph.node(block.sum).type == OpType::kConv ? 1 : 0;
+    }
+  }
+  EXPECT_GT(blocks, 200);
+  EXPECT_GT(convs, 20);
 }
 
 TEST(PruningProperty, OfRandomNetworks) { check_seeds(0, 400, false); }
