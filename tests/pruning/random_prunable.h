@@ -74,7 +74,9 @@ class RandomPrunable {
   }
 
   ValueId per_channel(ValueId x) {
-    const Dims dims = chance(50) ? Dims{channels(x), 1, 1} : Dims{1, channels(x), 1, 1};
+    Dims dims(shape(x).size(), 1);
+    dims[1] = channels(x);
+    if (chance(50)) dims.erase(dims.begin());
     switch (between(0, 4)) {
       case 0:
         return add(OpType::kAdd, NoAttrs{}, {constant(dims, 0.5f), x});
@@ -207,7 +209,8 @@ class RandomPrunable {
         note("positions last");
         const int64_t h = shape(x)[2], w = shape(x)[3], oc = between(3, 6);
         const ValueId flat = add(OpType::kReshape, ReshapeAttrs{{kBatch, c, h * w}}, {x});
-        const ValueId last = add(OpType::kTranspose, TransposeAttrs{{0, 2, 1}}, {flat});
+        ValueId last = add(OpType::kTranspose, TransposeAttrs{{0, 2, 1}}, {flat});
+        if (chance(50)) last = active(last);  // over positions
         const ValueId y = add(OpType::kMatMul, NoAttrs{}, {last, constant({c, oc}, 0.7f)});
         const ValueId first = add(OpType::kTranspose, TransposeAttrs{{0, 2, 1}}, {y});
         return add(OpType::kReshape, ReshapeAttrs{{kBatch, oc, h, w}}, {first});
