@@ -34,6 +34,12 @@ void sync_folder(const std::string& path) {
 }  // namespace
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), temporary_(path_ + ".tmp-XXXXXX") {
+  // A file without a name leaves nothing behind, however the process ends. Not every file system has them,
+  // and they are named through /proc.
+  if (access("/proc/self/fd", F_OK) == 0)
+    fd_ = open(parent_of(path_).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+  named_ = fd_ < 0;
+  if (!named_) return;
   fd_ = mkostemp(temporary_.data(), O_CLOEXEC);
   if (fd_ < 0) fail(path_, "cannot create");
   const mode_t mask = umask(0);
@@ -44,7 +50,23 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), temporary_(pa
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
   close(fd_);
-  unlink(temporary_.c_str());
+  if (named_) unlink(temporary_.c_str());
+}
+
+/// Gives the complete file a name, since only names can be renamed over what is there.
+void AtomicFile::give_name() {
+  constexpr int kTries = 100;
+  const std::string self = "/proc/self/fd/" + std::to_string(fd_);
+  const std::string stem = path_ + ".tmp-" + std::to_string(getpid()) + "-";
+  for (int i = 0; i < kTries; ++i) {
+    temporary_ = stem + std::to_string(i);
+    if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, temporary_.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+      named_ = true;
+      return;
+    }
+    if (errno != EEXIST) break;
+  }
+  fail(path_, "cannot create");
 }
 
 void AtomicFile::write(const void* data, size_t bytes) {
@@ -62,6 +84,7 @@ void AtomicFile::write(const void* data, size_t bytes) {
 
 void AtomicFile::commit() {
   if (fsync(fd_) != 0) fail(path_, "cannot sync");
+  if (!named_) give_name();
   if (rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_, "cannot rename into place");
   close(fd_);
   fd_ = -1;

@@ -5,8 +5,9 @@
 
 namespace xdn {
 
-/// A file that appears whole or not at all: bytes go to a temporary name in the same folder; commit() syncs
-/// and renames it. Without commit() the temporary is removed. Errors are failure() naming the path.
+/// A file that appears whole or not at all: bytes go to a file without a name (or, where the file system has
+/// no such thing, with a temporary one) in the same folder; commit() syncs and renames it. Without commit()
+/// nothing stays, even where the process is killed. Errors are failure() naming the path.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);
@@ -20,8 +21,11 @@ class AtomicFile {
   void commit();
 
  private:
+  void give_name();
+
   std::string path_, temporary_;
   int fd_ = -1;
+  bool named_ = false;
 };
 
 /// The whole file. Input error if it cannot be read or is larger than limit bytes.

@@ -1,7 +1,12 @@
 #include "base/atomic_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
 
 #include <filesystem>
 #include <fstream>
@@ -42,6 +47,27 @@ TEST(AtomicFile, ReplacesAndKeepsTheOldFileUntilThen) {
   EXPECT_EQ(read_file(path), "old");
   file.commit();
   EXPECT_EQ(read_file(path), "new");
+}
+
+TEST(AtomicFile, LeavesNothingWhereTheProcessIsKilled) {
+  const testing::TempDir dir;
+  const int probe = open(dir.path().c_str(), O_TMPFILE | O_WRONLY, 0600);
+  if (probe < 0) GTEST_SKIP() << "skipped: this file system has no files without names";
+  close(probe);
+  const std::string path = (dir.path() / "f").string();
+  std::ofstream(path) << "old";
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    AtomicFile file(path);
+    file.write("new");
+    (void)kill(getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(read_file(path), "old");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
 }
 
 TEST(AtomicFile, NamesThePathItCannotCreate) {
