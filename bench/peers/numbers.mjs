@@ -43,13 +43,15 @@ export function difference(ours, theirs, size) {
   return {relative: worst / largest, of: probabilities ? 'probabilities' : 'logits'};
 }
 
-export function accuracy(outputs, labels) {
-  const size = outputs.length / labels.length;
-  let correct = 0;
-  rows(outputs, size).forEach((row, i) => {
+/** The class of each of `count` images: the first of the largest outputs. */
+export function predictions(outputs, count) {
+  return rows(outputs, outputs.length / count).map((row) => {
     let best = 0;
-    for (let j = 1; j < size; ++j) if (row[j] > row[best]) best = j;
-    if (BigInt(best) === BigInt(labels[i])) ++correct;
+    for (let j = 1; j < row.length; ++j) if (row[j] > row[best]) best = j;
+    return best;
   });
-  return correct / labels.length;
+}
+
+export function accuracy(predicted, labels) {
+  return predicted.filter((best, i) => BigInt(best) === BigInt(labels[i])).length / labels.length;
 }

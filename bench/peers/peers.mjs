@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
 import {normalise, pixelMap, readFloats, readNpy, readNpyHeader, syntheticBytes, writeRaw} from './images.mjs';
-import {accuracy, difference, spread} from './numbers.mjs';
+import {accuracy, difference, predictions, spread} from './numbers.mjs';
 import {findOrt, root} from './ort.mjs';
 import {Worker} from './protocol.mjs';
 
@@ -220,10 +220,14 @@ async function wholePasses(engines, args, pixels, images) {
   const passes = await takeTurns(engines, args.rounds, ({key, worker}) =>
     worker.ask({do: 'pass', batch: chosen[key], file: file(key)}));
   line('pass', engines, passes);
+  const predicted = {};
   for (const {key} of engines) {
     passes[key].batch = chosen[key];
-    passes[key].accuracy = accuracy(readFloats(file(key)), images.labels);
-    console.log(`${kTitles[key]}: accuracy ${passes[key].accuracy} on ${images.labels.length} images`);
+    predicted[key] = predictions(readFloats(file(key)), images.labels.length);
+    passes[key].accuracy = accuracy(predicted[key], images.labels);
+    passes[key].equalPredictions = predicted[key].filter((best, i) => best === predicted.xdn[i]).length;
+    const equal = key === 'xdn' ? '' : `, ${passes[key].equalPredictions} predictions equal to XDN's`;
+    console.log(`${kTitles[key]}: accuracy ${passes[key].accuracy} on ${images.labels.length} images${equal}`);
   }
   return {passes};
 }
