@@ -33,7 +33,7 @@ struct QuantizeFlags {
   std::vector<std::string> keep;
   int64_t images = 1000, seed = 1, trials = 16, budget = 600, threads = 0;
   std::optional<double> max_drop;
-  bool equalize = false, no_bias_correction = false, no_verify = false;
+  bool equalize = false, merge_sums = false, no_bias_correction = false, no_verify = false;
   PixelFlags pixels;
   Output output;
 
@@ -54,8 +54,10 @@ void check_chip_request(const QuantizeFlags& flags) {
     usage("--target cambricon-mlu100 writes Caffe, expected -o OUT.prototxt:OUT.caffemodel");
   if (flags.data.empty()) usage("expected --data DATA to calibrate on; see xdn quantize --help");
   if (flags.search() || !flags.precision.empty() || !flags.ranges.empty() || !flags.keep.empty() ||
-      flags.equalize) {
-    usage("--target cambricon-mlu100 takes none of --max-drop, --precision, --ranges, --keep and --equalize");
+      flags.equalize || flags.merge_sums) {
+    usage(
+        "--target cambricon-mlu100 takes none of --max-drop, --precision, --ranges, --keep, --equalize and "
+        "--merge-sums");
   }
 }
 
@@ -187,6 +189,7 @@ class Quantization {
   void quantize() {
     QuantizeOptions options;
     options.equalize = flags_.equalize;
+    options.merge_sums = flags_.merge_sums;
     options.correct_bias = !flags_.no_bias_correction;
     options.rounding = flags_.rounding == "nearest" ? Rounding::kNearest : Rounding::kLeastSquares;
     const Stopwatch watch;
@@ -350,6 +353,10 @@ Action add_quantize(CLI::App& app) {
   add_choice(app, "--rounding", flags->rounding, {"nearest", "least-squares"}, "Of the weights")
       ->capture_default_str();
   app.add_flag("--equalize", flags->equalize, "Equalize the weights' ranges across layers first");
+  app.add_flag(
+      "--merge-sums", flags->merge_sums,
+      "Sum a projection and the convolution beside it in one accumulation, by tied scales, where that "
+      "costs no accuracy");
   app.add_flag("--no-bias-correction", flags->no_bias_correction,
                "Leave the mean error that rounding causes");
   app.add_option("--threads", flags->threads, "Threads; default: what the machine grants")

@@ -66,7 +66,19 @@ void QuantizeReport::calibrated(const Quantizer& quantizer, int64_t images, doub
         "variance ({})",
         std::exp(log_ratio / static_cast<double>(known)), worst, printable(worst_layer));
   }
-  out_.print("\ncalibrated  {} images in {:.1f} s\n", images, seconds);
+  out_.print("\n");
+  Json sums = Json::array();
+  for (const SumReport& sum : quantizer.sums()) {
+    out_.print("sum         {}: {} (error {:.2e} tied, {:.2e} stored in 8 bits)\n", printable(sum.add),
+               sum.tied ? "scales tied, one accumulation" : "each result stored in 8 bits", sum.tied_error,
+               sum.stored_error);
+    sums.push_back({{"add", sum.add},
+                    {"tied", sum.tied},
+                    {"tied_error", sum.tied_error},
+                    {"stored_error", sum.stored_error}});
+  }
+  json_["sums"] = std::move(sums);
+  out_.print("calibrated  {} images in {:.1f} s\n", images, seconds);
   json_["method"] = ranges.method;
   json_["calibration_images"] = images;
   json_["calibration_seconds"] = seconds;

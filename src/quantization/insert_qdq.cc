@@ -29,9 +29,11 @@ bool moves(const Node& node) {
 /// Which values of a graph get 8 bits.
 class Choice {
  public:
-  Choice(const Graph& graph, const std::set<std::string>& float_layers)
+  Choice(const Graph& graph, const std::set<std::string>& float_layers,
+         const std::set<std::string>& merged_sums)
       : graph_(graph),
         float_layers_(float_layers),
+        merged_sums_(merged_sums),
         users_(graph.users()),
         wanted_(graph.value_count(), false) {
     for (auto id = graph.order().rbegin(); id != graph.order().rend(); ++id) {
@@ -69,7 +71,8 @@ class Choice {
         return node.input(0) == id && !stays_float(node) && linear_layer(graph_, reader).has_value();
       case OpType::kAdd:
       case OpType::kMul:
-        return !graph_.is_constant(node.input(0)) && !graph_.is_constant(node.input(1)) && !float_addend(id);
+        return !graph_.is_constant(node.input(0)) && !graph_.is_constant(node.input(1)) &&
+               !merged_sums_.contains(node.name) && !float_addend(id);
       case OpType::kConcat:
       case OpType::kMaxPool:
       case OpType::kAveragePool:
@@ -96,6 +99,7 @@ class Choice {
 
   const Graph& graph_;
   const std::set<std::string>& float_layers_;
+  const std::set<std::string>& merged_sums_;
   std::vector<std::vector<NodeId>> users_;
   std::vector<bool> wanted_;  ///< by value: a reader wants it in 8 bits
   std::map<ValueId, ValueId> sources_;
@@ -105,7 +109,7 @@ class Choice {
 class Inserter {
  public:
   Inserter(Graph& graph, const QdqSpec& spec)
-      : graph_(graph), spec_(spec), choice_(graph, spec.float_layers) {}
+      : graph_(graph), spec_(spec), choice_(graph, spec.float_layers, spec.merged_sums) {}
 
   void run() {
     for (const LinearLayer& layer : linear_layers(graph_)) {
@@ -189,8 +193,9 @@ class Inserter {
 
 }  // namespace
 
-std::vector<std::string> quantized_values(const Graph& graph, const std::set<std::string>& float_layers) {
-  const Choice choice(graph, float_layers);
+std::vector<std::string> quantized_values(const Graph& graph) {
+  const std::set<std::string> none;
+  const Choice choice(graph, none, none);
   std::vector<std::string> names;
   for (const ValueId id : choice.values()) {
     if (choice.source(id) == id) names.push_back(graph.value(id).name);
@@ -200,7 +205,7 @@ std::vector<std::string> quantized_values(const Graph& graph, const std::set<std
 
 std::map<std::string, std::string> range_sources(const Graph& graph) {
   const std::set<std::string> none;
-  const Choice choice(graph, none);
+  const Choice choice(graph, none, none);
   std::map<std::string, std::string> names;
   for (const ValueId id : choice.values())
     names.emplace(graph.value(id).name, graph.value(choice.source(id)).name);

@@ -25,12 +25,14 @@ struct QdqSpec {
   /// Layers, by node name, that stay float: a linear layer's weights and, unless somebody else wants it in 8
   /// bits, its input.
   std::set<std::string> float_layers;
+  /// Adds, by name, that take two convolutions' sums as they are, without a rounding to 8 bits in between.
+  std::set<std::string> merged_sums;
 };
 
 /// The values that quantization wants a range for: what Conv, Gemm, MatMul, Add, Mul, Concat and pools
 /// read, after a ReLU rather than before it. What only moves elements (MaxPool, Slice, Pad ...) keeps the
 /// range of its input and is not listed.
-std::vector<std::string> quantized_values(const Graph& graph, const std::set<std::string>& float_layers = {});
+std::vector<std::string> quantized_values(const Graph& graph);
 
 /// For every value that gets 8 bits, by name, the one whose range it has.
 std::map<std::string, std::string> range_sources(const Graph& graph);

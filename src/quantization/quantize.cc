@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 
 #include "base/dtype.h"
 #include "base/error.h"
 #include "fusion/pipeline.h"
 #include "graph/bf16_layers.h"
 #include "quantization/equalize.h"
-#include "quantization/rounding.h"
+#include "quantization/merge_sums.h"
 
 namespace xdn {
 namespace {
@@ -65,44 +64,107 @@ Quantizer::Quantizer(Graph model, const QuantizeOptions& options)
   if (options_.equalize) equalized_ = equalize_layers(graph_);
 }
 
+std::map<std::string, float> Quantizer::input_scales(const std::vector<LinearLayer>& layers) const {
+  const std::map<std::string, std::string> sources = range_sources(graph_);
+  std::map<std::string, float> scales;
+  for (const LinearLayer& layer : layers) {
+    const auto source = sources.find(graph_.value(layer.src).name);
+    scales[graph_.node(layer.id).name] =
+        source == sources.end() ? 1.0f : scale_of(ranges_.values.at(source->second).levels).scale;
+  }
+  return scales;
+}
+
+LayerWeights Quantizer::start(const LinearLayer& layer, std::vector<float> scale) const {
+  LayerWeights weights;
+  if (layer.takes_bias) weights.bias = bias_of(graph_, layer);
+  weights.levels = round_to_nearest(weight_rows(graph_, layer), layer.k, scale);
+  weights.scale = std::move(scale);
+  return weights;
+}
+
+RoundedWeights Quantizer::round(const LinearLayer& layer, const InputMoments& moments,
+                                LayerWeights& weights) const {
+  const std::vector<float> rows = weight_rows(graph_, layer);
+  const int sweeps = options_.rounding == Rounding::kLeastSquares ? kMostSweeps : 0;
+  RoundedWeights rounded =
+      round_by_least_squares(rows, layer.k, weights.scale, layer.groups, moments, sweeps);
+  weights.levels = std::move(rounded.levels);
+  if (!options_.correct_bias || weights.bias.empty()) return rounded;
+  const std::vector<float> shift =
+      mean_shift(rows, weights.levels, layer.k, weights.scale, layer.groups, moments);
+  for (size_t j = 0; j < shift.size(); ++j) weights.bias[j] -= shift[j];
+  return rounded;
+}
+
 void Quantizer::round_weights(const Calibration* calibration) {
   const std::vector<LinearLayer> all = layers();
-  const std::map<std::string, std::string> sources = range_sources(graph_);
+  const std::map<std::string, float> x_scales = input_scales(all);
   weights_.clear();
   reports_.clear();
+  sums_.clear();
   for (const LinearLayer& layer : all) {
     const std::string& name = graph_.node(layer.id).name;
     reports_.push_back({name, 0, 0});
-    LayerWeights& out = weights_[name];
-    if (layer.takes_bias) out.bias = bias_of(graph_, layer);
-    const std::vector<float> rows = weight_rows(graph_, layer);
-    // A layer whose input is no activation in 8 bits (it is a model's output too) stays float.
-    const auto source = sources.find(graph_.value(layer.src).name);
-    const float x_scale =
-        source == sources.end() ? 1.0f : scale_of(ranges_.values.at(source->second).levels).scale;
-    out.scale = weight_scales(rows, layer.k, out.bias, x_scale);
-    out.levels = round_to_nearest(rows, layer.k, out.scale);
+    const std::vector<float> bias = layer.takes_bias ? bias_of(graph_, layer) : std::vector<float>();
+    weights_[name] =
+        start(layer, weight_scales(weight_rows(graph_, layer), layer.k, bias, x_scales.at(name)));
   }
-  if (calibration == nullptr || (!options_.correct_bias && options_.rounding == Rounding::kNearest)) return;
-  // The same graph, hence the same layers by place.
-  calibration->moments(all, [&](const LinearLayer& layer, const InputMoments& moments) {
-    const auto at = static_cast<size_t>(
-        std::find_if(all.begin(), all.end(), [&](const LinearLayer& l) { return l.id == layer.id; }) -
-        all.begin());
-    LayerWeights& out = weights_.at(graph_.node(layer.id).name);
-    const std::vector<float> rows = weight_rows(graph_, layer);
-    const int sweeps = options_.rounding == Rounding::kLeastSquares ? kMostSweeps : 0;
-    RoundedWeights rounded = round_by_least_squares(rows, layer.k, out.scale, layer.groups, moments, sweeps);
-    out.levels = std::move(rounded.levels);
-    const double variance = output_variance(rows, layer.k, layer.oc, layer.groups, moments);
-    if (variance > 0) {
-      reports_[at].relative_error = rounded.error / variance;
-      reports_[at].nearest_relative_error = rounded.nearest_error / variance;
+  const bool needs_moments =
+      options_.correct_bias || options_.merge_sums || options_.rounding == Rounding::kLeastSquares;
+  if (calibration == nullptr || !needs_moments) return;
+  std::map<std::string, LayerWeights> tied_weights;
+  std::map<std::string, RoundedWeights> own, tied;  // filled by several threads: every entry is there before
+  for (const auto& [name, weights] : weights_) own[name];
+  for (const ConvolutionSum& sum :
+       options_.merge_sums ? convolution_sums(graph_) : std::vector<ConvolutionSum>()) {
+    const auto name = [&](size_t side) { return graph_.node(sum.convs[side].id).name; };
+    const auto scales = tied_scales({x_scales.at(name(0)), x_scales.at(name(1))},
+                                    {weights_[name(0)].scale, weights_[name(1)].scale});
+    for (size_t side = 0; side < 2; ++side) {
+      tied_weights[name(side)] = start(sum.convs[side], scales[side]);
+      tied[name(side)];
     }
-    if (!options_.correct_bias || out.bias.empty()) return;
-    const std::vector<float> shift = mean_shift(rows, out.levels, layer.k, out.scale, layer.groups, moments);
-    for (size_t j = 0; j < shift.size(); ++j) out.bias[j] -= shift[j];
+  }
+  // The calibration's graph is the same, hence its layers.
+  calibration->moments(all, [&](const LinearLayer& layer, const InputMoments& moments) {
+    const std::string& name = graph_.node(layer.id).name;
+    const RoundedWeights& rounded = own.at(name) = round(layer, moments, weights_.at(name));
+    if (const auto found = tied_weights.find(name); found != tied_weights.end())
+      tied.at(name) = round(layer, moments, found->second);
+    const double variance =
+        output_variance(weight_rows(graph_, layer), layer.k, layer.oc, layer.groups, moments);
+    if (variance <= 0) return;
+    const auto at = std::find_if(reports_.begin(), reports_.end(),
+                                 [&](const LayerReport& report) { return report.layer == name; });
+    at->relative_error = rounded.error / variance;
+    at->nearest_relative_error = rounded.nearest_error / variance;
   });
+  tie_sums(own, tied, std::move(tied_weights));
+}
+
+void Quantizer::tie_sums(const std::map<std::string, RoundedWeights>& own,
+                         const std::map<std::string, RoundedWeights>& tied,
+                         std::map<std::string, LayerWeights> tied_weights) {
+  if (!options_.merge_sums) return;
+  for (const ConvolutionSum& sum : convolution_sums(graph_)) {
+    SumReport report{sum.add, 0, 0, false};
+    for (const LinearLayer& conv : sum.convs) {
+      const Node& node = graph_.node(conv.id);
+      report.tied_error += tied.at(node.name).error;
+      report.stored_error += own.at(node.name).error;
+      // Rounding to levels of a step has the variance step^2 / 12.
+      const double step =
+          static_cast<double>(scale_of(ranges_.values.at(graph_.value(node.output).name).levels).scale);
+      report.stored_error += step * step / 12;
+    }
+    report.tied = report.tied_error <= report.stored_error;
+    for (const LinearLayer& conv : sum.convs) {
+      const std::string& name = graph_.node(conv.id).name;
+      if (report.tied) weights_[name] = std::move(tied_weights.at(name));
+    }
+    sums_.push_back(std::move(report));
+  }
 }
 
 Graph Quantizer::quantized(const std::map<std::string, FloatKind>& float_layers) const {
@@ -114,6 +176,9 @@ Graph Quantizer::quantized(const std::map<std::string, FloatKind>& float_layers)
     if (kind == FloatKind::kBf16) bf16.insert(name);
   }
   for (const auto& [name, range] : ranges_.values) spec.ranges[name] = range.levels;
+  for (const SumReport& sum : sums_) {
+    if (sum.tied) spec.merged_sums.insert(sum.add);
+  }
   spec.weights = weights_;
   mark_bf16(graph, bf16);
   insert_qdq(graph, spec);
