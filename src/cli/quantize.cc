@@ -254,8 +254,14 @@ class Quantization {
     options.fallback = fallback_kind();
     options.kept = kept;
     report_.begin_trials(options.max_drop);
-    const SearchResult found = search_layers(quantizer, judge(), model_.graph, options,
-                                             [&](const Trial& trial) { report_.trial(trial); });
+    std::optional<Progress> ranking;
+    const SearchProgress progress{[&](const Trial& trial) { report_.trial(trial); },
+                                  [&](size_t done, size_t total) {
+                                    if (!ranking) ranking.emplace("layers", static_cast<int64_t>(total));
+                                    ranking->done() = static_cast<int64_t>(done);
+                                    if (done == total) ranking.reset();
+                                  }};
+    const SearchResult found = search_layers(quantizer, judge(), model_.graph, options, progress);
     report_.searched(found);
     if (found.chosen >= 0) {
       const auto& layers = found.trials[static_cast<size_t>(found.chosen)].float_layers;

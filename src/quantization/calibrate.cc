@@ -127,7 +127,8 @@ std::map<std::string, ValueRange> Calibration::ranges(const std::vector<std::str
       throw input_error(
           fmt::format("value '{}' is NaN or infinite on a calibration image", printable(values[i])));
     }
-    XDN_CHECK(all.range.low <= all.range.high);  // every value was seen
+    if (all.range.low > all.range.high)
+      throw input_error(fmt::format("value '{}' has no elements", printable(values[i])));
     histograms.insert(histograms.end(), parts, Histogram(all.range));
   }
   run(executor, 0, images_.count, [&](const ObservedValue& value, int part, int of) {

@@ -46,6 +46,7 @@ std::optional<LinearLayer> linear_layer(const Graph& graph, NodeId id) {
   }
   const Tensor& weights = graph.constant(layer.weights);
   if (node.type == OpType::kConv) {
+    if (weights.rank() != 4) return std::nullopt;  // over one or three spatial axes the executor has f32 only
     layer.groups = node.as<ConvAttrs>().group;
   } else {
     const auto axis = matrix_axis(graph, node);
@@ -59,7 +60,7 @@ std::optional<LinearLayer> linear_layer(const Graph& graph, NodeId id) {
   layer.takes_bias = node.type != OpType::kMatMul;
   if (bias != kNoValue) {
     const bool plain = graph.is_constant(bias) && graph.value(bias).dtype == DType::kF32 &&
-                       graph.constant(bias).size() == layer.oc &&
+                       graph.constant(bias).size() == layer.oc && graph.constant(bias).rank() > 0 &&
                        graph.constant(bias).dims().back() == layer.oc;
     if (plain) {
       layer.bias = bias;

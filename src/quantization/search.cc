@@ -15,7 +15,7 @@ constexpr int64_t kRankingImages = 256;
 class Search {
  public:
   Search(const Quantizer& quantizer, Judge& judge, const SearchOptions& options,
-         const std::function<void(const Trial&)>& progress)
+         const SearchProgress& progress)
       : quantizer_(quantizer), judge_(judge), options_(options), progress_(progress) {}
 
   SearchResult run(const Graph& original) {
@@ -47,7 +47,7 @@ class Search {
     const auto& c = trial.verdict.comparison;
     const double allowed = options_.max_drop / 100 * static_cast<double>(c.images()) + 1e-6;
     trial.within = static_cast<double>(c.correct_a() - c.correct_b()) <= allowed;
-    progress_(trial);
+    progress_.judged(trial);
     result_.trials.push_back(std::move(trial));
     return result_.trials.back().within;
   }
@@ -69,7 +69,10 @@ class Search {
 
   void rank() {
     const double all = judge_.judge(quantizer_.quantized(options_.kept), kRankingImages).logit_error;
-    for (const LinearLayer& layer : quantizer_.layers()) {
+    const std::vector<LinearLayer> candidates = quantizer_.layers();
+    size_t ranked = 0;
+    for (const LinearLayer& layer : candidates) {
+      progress_.ranked(++ranked, candidates.size());
       const std::string& name = quantizer_.graph().node(layer.id).name;
       if (options_.kept.contains(name)) continue;
       // Half of the time is for the trials; what is not ranked by then counts as cheap.
@@ -125,7 +128,7 @@ class Search {
   const Quantizer& quantizer_;
   Judge& judge_;
   const SearchOptions& options_;
-  const std::function<void(const Trial&)>& progress_;
+  const SearchProgress& progress_;
   const Stopwatch watch_;
   SearchResult result_;
 };
@@ -133,7 +136,7 @@ class Search {
 }  // namespace
 
 SearchResult search_layers(const Quantizer& quantizer, Judge& judge, const Graph& original,
-                           const SearchOptions& options, const std::function<void(const Trial&)>& progress) {
+                           const SearchOptions& options, const SearchProgress& progress) {
   return Search(quantizer, judge, options, progress).run(original);
 }
 

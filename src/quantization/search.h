@@ -40,12 +40,17 @@ struct SearchResult {
   bool stopped = false;                    ///< by the bound on trials or time
 };
 
+struct SearchProgress {
+  std::function<void(const Trial&)> judged;
+  std::function<void(size_t done, size_t total)> ranked;  ///< layers
+};
+
 /// Looks for the fewest layers that must stay float for the accuracy to hold. The layers are ranked by what
 /// the logits gain on few images when one alone is float again; then the n dearest are freed, n doubling
 /// until the drop is allowed and halving the last step back. The last resort is all layers in bf16.
-/// `progress` is told about each trial once it is judged. Among what is within, the one with the fewest float
-/// layers is chosen.
+/// `progress.judged` is told about each trial once it is judged. Among what is within, the one with the
+/// fewest float layers is chosen.
 SearchResult search_layers(const Quantizer& quantizer, Judge& judge, const Graph& original,
-                           const SearchOptions& options, const std::function<void(const Trial&)>& progress);
+                           const SearchOptions& options, const SearchProgress& progress);
 
 }  // namespace xdn
