@@ -152,7 +152,7 @@ void QuantizeReport::unchanged(bool slower) {
 void QuantizeReport::verdict(const char* which, const std::string& data, const Verdict& v) {
   const Comparison& c = v.comparison;
   out_.print("{:<12}{:.4f} ({} of {}), the given model {:.4f}: {:+.2f} points\n", which, v.accuracy(),
-             c.correct_b(), c.images(), v.original_accuracy(), -v.drop());
+             c.correct_b(), c.images(), v.original_accuracy(), 0 - v.drop());
   out_.print("            {} flips, {} right to wrong, {} wrong to right: McNemar's p {:.3g}\n", c.flips(),
              c.right_to_wrong(), c.wrong_to_right(), mcnemar_p(c.right_to_wrong(), c.wrong_to_right()));
   Json json = verdict_json(v);

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "quantization/judge.h"
+#include "evaluator/judge.h"
 #include "quantization/quantize.h"
 
 namespace xdn {

@@ -1,4 +1,4 @@
-#include "quantization/judge.h"
+#include "evaluator/judge.h"
 
 #include <algorithm>
 
