@@ -32,7 +32,8 @@ std::vector<float> bias_of(const Graph& graph, const LinearLayer& layer);
 /// layer's.
 void name_layers(Graph& graph);
 
-/// Input error naming the layer where weights or a bias hold a NaN or an infinity.
+/// Input error naming the layer where weights or a bias hold a NaN or an infinity, or a BatchNorm would
+/// compute one from its variance.
 void check_finite_weights(const Graph& graph);
 
 }  // namespace xdn
