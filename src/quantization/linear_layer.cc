@@ -61,6 +61,7 @@ std::optional<LinearLayer> linear_layer(const Graph& graph, NodeId id) {
   }
   const Tensor& weights = graph.constant(layer.weights);
   if (node.type == OpType::kConv) {
+    if (weights.rank() != 4) return std::nullopt;
     layer.groups = node.as<ConvAttrs>().group;
   } else {
     const auto axis = matrix_axis(graph, node);

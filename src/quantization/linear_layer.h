@@ -8,7 +8,8 @@
 
 namespace xdn {
 
-/// A Conv, Gemm or MatMul of an activation with constant f32 weights, whose outputs have a scale each.
+/// A Conv of two spatial axes, Gemm or MatMul of an activation with constant f32 weights, whose outputs have
+/// a scale each.
 struct LinearLayer {
   NodeId id = kNoNode;
   ValueId src = kNoValue, weights = kNoValue;
