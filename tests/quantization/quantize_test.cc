@@ -216,6 +216,31 @@ TEST(Quantizers, TinyAndHugeActivations) {
   }
 }
 
+TEST(Quantizers, ConvolutionsOfOtherAxesAndProductsOfMoreStayFloat) {
+  const Graph graph = parse_graph(R"(graph { input %x f32[N,3,6,6] const %w f32[4,3,3] random(1)
+    const %v f32[34,6] random(2) const %k f32[24,5] random(3) %r = Reshape(%x) shape=[N,3,36]
+    %c = Conv(%r, %w) kernel=[3] %m = MatMul(%c, %v) %f = Flatten(%m) %y = Gemm(%f, %k) output %y })");
+  const Quantized q(graph, {true, true, Rounding::kLeastSquares});
+  ASSERT_EQ(q.quantizer.layers().size(), 1u);
+  const Graph out = q.quantizer.quantized();
+  EXPECT_TRUE(out.find_value("k_q").has_value());
+  EXPECT_FALSE(out.find_value("w_q").has_value() || out.find_value("v_q").has_value());
+  EXPECT_LT(distance(q.images.outputs(out), q.images.outputs(graph)), 0.03);
+}
+
+TEST(Quantizers, LayersThatShareConstants) {
+  const Graph graph = parse_graph(R"(graph { input %x f32[N,4,7,7] const %w f32[4,4,3,3] random(1)
+    const %b f32[4] random(2) %a = Conv(%x, %w, %b) kernel=[3,3] %r = Relu(%a)
+    %y = Conv(%r, %w, %b) kernel=[3,3] "a" output %y })");
+  const Quantized q(graph, {true, true, Rounding::kLeastSquares});
+  EXPECT_EQ(q.quantizer.equalized(), 0);
+  const Graph out = q.quantizer.quantized();
+  EXPECT_LT(distance(q.images.outputs(out), q.images.outputs(graph)), 0.03);
+  int levels = 0;  // each layer's own: their inputs have other scales
+  for (const NodeId id : out.order()) levels += out.node(id).type == OpType::kQuantizeLinear;
+  EXPECT_EQ(levels, 2);
+}
+
 TEST(Quantizers, AreTheSameForAnyThreads) {
   const Quantized one(net(), {}, 1), two(net(), {}, 2);
   EXPECT_EQ(print(one.quantizer.quantized(), 10000), print(two.quantizer.quantized(), 10000));
