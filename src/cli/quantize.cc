@@ -15,6 +15,7 @@
 #include "cli/progress.h"
 #include "cli/quantize_report.h"
 #include "cli/verbs.h"
+#include "evaluator/evaluate.h"
 #include "evaluator/resources.h"
 #include "formats/model_io.h"
 #include "fusion/pipeline.h"
@@ -180,8 +181,21 @@ class Quantization {
       calibration_.emplace(flags_.data, model_, Split::kAutoTrain, !flags_.no_verify, flags_.images,
                            static_cast<uint64_t>(flags_.seed));
     }
-    if (!flags_.val.empty()) val_.emplace(flags_.val, model_, Split::kAuto, !flags_.no_verify);
-    if (!flags_.test.empty()) test_.emplace(flags_.test, model_, Split::kAuto, !flags_.no_verify);
+    open_labelled(val_, flags_.val);
+    open_labelled(test_, flags_.test);
+  }
+
+  void open_labelled(std::optional<ImageSet>& set, const std::string& path) {
+    if (path.empty()) return;
+    set.emplace(path, model_, Split::kAuto, !flags_.no_verify);
+    const std::vector<ValueId>& outputs = model_.graph.outputs();
+    const Dims out = outputs.empty() ? Dims() : model_.graph.value(outputs[0]).shape;
+    if (out.empty()) return;  // the executor has a word for such models
+    try {
+      check_labels(set->labels(), element_count(Dims(out.begin() + 1, out.end())));
+    } catch (Error& error) {
+      throw error.in_file(path);
+    }
   }
 
   int threads() const { return static_cast<int>(flags_.threads); }
@@ -207,7 +221,8 @@ class Quantization {
       quantizer.round_weights(calibration ? &*calibration : nullptr);
     }
     report_.calibrated(quantizer, calibration ? calibration_->size() : 0, watch.seconds());
-    write_ranges(quantizer.ranges(), quantizer.graph(), ranges_path(flags_));
+    ranges_ = quantizer.ranges();
+    calibrated_ = quantizer.graph();
     if (flags_.search()) {
       search(quantizer, kept);
     } else {
@@ -293,6 +308,7 @@ class Quantization {
     // What --mean and the like said would be lost.
     const bool told = !find_preprocess(model_stem(flags_.model)) && !model_.raw_pixels;
     if (told) write_preprocess(model_.preprocess, preprocess);
+    if (!flags_.bf16()) write_ranges(ranges_, calibrated_, ranges_path(flags_));
     const std::string written = write_model(result_, flags_.model, flags_.out);
     report_.finish(flags_.model, written, flags_.bf16() ? "" : ranges_path(flags_));
   }
@@ -302,6 +318,8 @@ class Quantization {
   ModelInput model_;
   std::optional<ImageSet> calibration_, val_, test_;
   std::optional<Judge> judge_;
+  Ranges ranges_;
+  Graph calibrated_;  ///< whose values ranges_ names
   Graph result_;
   MluLayers chip_layers_;
 };

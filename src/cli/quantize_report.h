@@ -29,7 +29,7 @@ class QuantizeReport {
 
  private:
   const Output& out_;
-  nlohmann::ordered_json json_;
+  nlohmann::ordered_json json_ = nlohmann::ordered_json::object();
 };
 
 }  // namespace xdn::cli

@@ -116,7 +116,9 @@ Range least(const Histogram& histogram, Cost cost) {
 
 LevelScale scale_of(Range range) {
   const float low = std::min(range.low, 0.0f), high = std::max(range.high, 0.0f);
-  const float scale = (high - low) / (kLevels - 1);
+  // In double: the extent of a finite range may be beyond float.
+  const auto scale =
+      static_cast<float>((static_cast<double>(high) - static_cast<double>(low)) / (kLevels - 1));
   // A scale that is no normal number would be flushed to zero.
   if (!(scale >= std::numeric_limits<float>::min()) || !std::isfinite(scale)) return {1.0f / 255, 0};
   return {scale, static_cast<uint8_t>(std::clamp(std::nearbyint(-low / scale), 0.0f, 255.0f))};

@@ -51,7 +51,7 @@ class Histogram {
 
 /// How the range of an activation's levels follows from what was seen.
 ///   minmax      all of it
-///   percentile  what holds 99.99 % of the numbers
+///   percentile  all but one in 10,000 numbers at each end that is not 0
 ///   mse         the one whose levels have the least mean squared error, clipping included
 ///   entropy     the one whose levels' distribution has the least Kullback-Leibler divergence from what was
 ///               seen (Migacz, "8-bit inference with TensorRT", 2017)

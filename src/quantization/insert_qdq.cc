@@ -152,8 +152,9 @@ class Inserter {
     const auto found = spec_.weights.find(graph_.node(layer.id).name);
     XDN_CHECK(found != spec_.weights.end());
     const LayerWeights& weights = found->second;
-    dequantized(layer.id, 1, graph_.value(layer.weights).name, levels_tensor(graph_, layer, weights.levels),
-                weights.scale, layer.axis);
+    const std::string weights_name = graph_.value(layer.weights).name;  // values move as others are added
+    dequantized(layer.id, 1, weights_name, levels_tensor(graph_, layer, weights.levels), weights.scale,
+                layer.axis);
     if (weights.bias.empty()) return;
     const auto x_scale = static_cast<double>(scale(layer.src).scale);
     std::vector<float> bias_scale(weights.scale.size());
@@ -165,8 +166,7 @@ class Inserter {
       const double level = static_cast<double>(weights.bias[j]) / static_cast<double>(bias_scale[j]);
       out[j] = static_cast<int32_t>(std::clamp(std::nearbyint(level), -kMost, kMost));
     }
-    const std::string name =
-        layer.bias != kNoValue ? graph_.value(layer.bias).name : graph_.value(layer.weights).name + "_bias";
+    const std::string name = layer.bias != kNoValue ? graph_.value(layer.bias).name : weights_name + "_bias";
     dequantized(layer.id, 2, name, levels, bias_scale, 0);
   }
 

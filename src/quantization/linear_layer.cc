@@ -1,5 +1,7 @@
 #include "quantization/linear_layer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -18,6 +20,19 @@ std::vector<T> transposed(std::span<const T> src, int64_t rows, int64_t columns)
       dst[static_cast<size_t>(c * rows + r)] = src[static_cast<size_t>(r * columns + c)];
   }
   return dst;
+}
+
+/// A BatchNorm of variance -1 computes NaN, which a ReLU behind it may hide.
+void check_variances(const Graph& graph, const Node& node) {
+  const ValueId id = node.input(4);
+  if (!graph.is_constant(id) || graph.value(id).dtype != DType::kF32) return;
+  const auto values = graph.constant(id).data<float>();
+  const auto bad = std::find_if(values.begin(), values.end(),
+                                [&](float x) { return x + node.as<BatchNormAttrs>().epsilon < 0; });
+  if (bad == values.end()) return;
+  throw input_error(fmt::format("variance {} of '{}' is {}, expected no root of a negative number",
+                                bad - values.begin(), printable(graph.value(id).name), *bad))
+      .in_layer(layer_name(graph, node));
 }
 
 /// The axis of output channels in a Gemm's or MatMul's second input.
@@ -126,6 +141,7 @@ void check_finite_weights(const Graph& graph) {
                         (std::isnan(*bad) ? "NaN" : "infinite") + ", expected finite weights")
           .in_layer(layer_name(graph, node));
     }
+    if (node.type == OpType::kBatchNorm) check_variances(graph, node);
   }
 }
 

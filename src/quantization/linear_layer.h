@@ -8,8 +8,8 @@
 
 namespace xdn {
 
-/// A Conv over two spatial axes, Gemm or MatMul of an activation with constant f32 weights, whose outputs
-/// have a scale each.
+/// A Conv of two spatial axes, Gemm or MatMul of an activation with constant f32 weights, whose outputs have
+/// a scale each.
 struct LinearLayer {
   NodeId id = kNoNode;
   ValueId src = kNoValue, weights = kNoValue;
@@ -33,7 +33,8 @@ std::vector<float> bias_of(const Graph& graph, const LinearLayer& layer);
 /// layer's.
 void name_layers(Graph& graph);
 
-/// Input error naming the layer where weights or a bias hold a NaN or an infinity.
+/// Input error naming the layer where weights or a bias hold a NaN or an infinity, or a BatchNorm would
+/// compute one from its variance.
 void check_finite_weights(const Graph& graph);
 
 }  // namespace xdn

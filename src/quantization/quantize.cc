@@ -30,7 +30,6 @@ Graph prepare(Graph graph) {
   check_float(graph);
   check_finite_weights(graph);
   fuse_for_quantization(graph);
-  check_finite_weights(graph);  // a BatchNorm of variance -1 becomes NaN only now
   name_layers(graph);
   if (linear_layers(graph).empty())
     throw input_error("has no convolution or matrix product with constant weights: nothing to quantize");

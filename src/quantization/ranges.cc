@@ -71,10 +71,15 @@ Ranges parse(const std::string& text, const Graph& graph, const std::vector<std:
     ranges.images = json["images"].get<int64_t>();
   if (json.contains("seed") && json["seed"].is_number_integer()) ranges.seed = json["seed"].get<int64_t>();
   const Json& values = json["values"];
+  const std::set<std::string> expected(wanted.begin(), wanted.end());
   for (const auto& [name, row] : values.items()) {
     if (!graph.find_value(name)) {
       throw input_error(
           fmt::format("value '{}' is not in the model: the ranges are another model's", printable(name)));
+    }
+    if (!expected.contains(name)) {
+      throw input_error(fmt::format(
+          "value '{}' gets no range of its own in the model, expected it to be left out", printable(name)));
     }
   }
   for (const std::string& name : wanted) {

@@ -60,8 +60,10 @@ std::vector<float> weight_scales(std::span<const float> rows, int64_t k, std::sp
       scales[j] = std::max(scales[j], std::abs(w) / kMostLevel);
     constexpr float kMostBias = 0x1p30f;
     if (!bias.empty()) scales[j] = std::max(scales[j], std::abs(bias[j]) / (x_scale * kMostBias));
-    // Below, products with x_scale would be denormal.
     if (!(scales[j] > 0x1p-60f)) scales[j] = 1.0f / kMostLevel;
+    // Below, the bias's scale would be denormal or zero.
+    constexpr float kLeastProduct = 0x1p-120f;
+    scales[j] = std::max(scales[j], kLeastProduct / x_scale);
   }
   return scales;
 }

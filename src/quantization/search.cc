@@ -19,20 +19,21 @@ class Search {
       : quantizer_(quantizer), judge_(judge), options_(options), progress_(progress) {}
 
   SearchResult run(const Graph& original) {
-    if (!free_dearest(0)) {
+    if (!free_dearest(0) && !exhausted(1)) {
       rank();
       bisect();
     }
     const bool any = std::any_of(result_.trials.begin(), result_.trials.end(),
                                  [](const Trial& trial) { return trial.within; });
-    if (!any) try_bf16(original);
+    if (!any && static_cast<int>(result_.trials.size()) < options_.most_trials) try_bf16(original);
     choose();
     return std::move(result_);
   }
 
  private:
-  bool exhausted() {
-    const bool over = static_cast<int>(result_.trials.size()) >= options_.most_trials ||
+  /// No time is left, or no trial besides those that are `reserved`.
+  bool exhausted(int reserved) {
+    const bool over = static_cast<int>(result_.trials.size()) + reserved >= options_.most_trials ||
                       watch_.seconds() >= options_.most_seconds;
     result_.stopped = result_.stopped || over;
     return over;
@@ -68,8 +69,11 @@ class Search {
   }
 
   void rank() {
-    const double all = judge_.judge(quantizer_.quantized(options_.kept), kRankingImages).logit_error;
     const std::vector<LinearLayer> candidates = quantizer_.layers();
+    std::map<std::string, FloatKind> layers = options_.kept;
+    for (const LinearLayer& layer : candidates)
+      layers.emplace(quantizer_.graph().node(layer.id).name, options_.fallback);
+    const double none = judge_.judge(quantizer_.quantized(layers), kRankingImages).logit_error;
     size_t ranked = 0;
     for (const LinearLayer& layer : candidates) {
       progress_.ranked(++ranked, candidates.size());
@@ -81,10 +85,10 @@ class Search {
         result_.sensitivities.push_back({name, 0});
         continue;
       }
-      std::map<std::string, FloatKind> layers = options_.kept;
+      layers.erase(name);
+      const double alone = judge_.judge(quantizer_.quantized(layers), kRankingImages).logit_error;
       layers.emplace(name, options_.fallback);
-      const double without = judge_.judge(quantizer_.quantized(layers), kRankingImages).logit_error;
-      result_.sensitivities.push_back({name, all - without});
+      result_.sensitivities.push_back({name, alone - none});
     }
     std::stable_sort(result_.sensitivities.begin(), result_.sensitivities.end(),
                      [](const Sensitivity& a, const Sensitivity& b) { return a.cost > b.cost; });
@@ -93,7 +97,7 @@ class Search {
   void bisect() {
     const size_t layers = result_.sensitivities.size();
     size_t failed = 0, n = 1, found = 0;
-    while (n < layers && !exhausted()) {
+    while (n < layers && !exhausted(1)) {  // bf16 may have to be tried yet
       if (free_dearest(n)) {
         found = n;
         break;
@@ -101,7 +105,7 @@ class Search {
       failed = n;
       n *= 2;
     }
-    while (found > failed + 1 && !exhausted()) {
+    while (found > failed + 1 && !exhausted(0)) {
       const size_t middle = failed + (found - failed) / 2;
       (free_dearest(middle) ? found : failed) = middle;
     }

@@ -26,7 +26,7 @@ struct Trial {
   bool within = false;  ///< the drop is at most what is allowed
 };
 
-/// What 8 bits in one layer cost: the logits' error less its error without them.
+/// What 8 bits in one layer cost: the logits' error with that layer alone in 8 bits, less that with none.
 struct Sensitivity {
   std::string layer;
   double cost = 0;
@@ -45,11 +45,11 @@ struct SearchProgress {
   std::function<void(size_t done, size_t total)> ranked;  ///< layers
 };
 
-/// Looks for the fewest layers that must stay float for the accuracy to hold. The layers are ranked by what
-/// the logits gain on few images when one alone is float again; then the n dearest are freed, n doubling
-/// until the drop is allowed and halving the last step back. The last resort is all layers in bf16.
-/// `progress.judged` is told about each trial once it is judged. Among what is within, the one with the
-/// fewest float layers is chosen.
+/// Looks for the fewest layers that must stay float for the accuracy to hold. The layers are ranked by the
+/// logits' error on few images with one alone in 8 bits (freeing one instead would let two bad ones hide each
+/// other); then the n dearest are freed, n doubling until the drop is allowed and halving the last step back.
+/// The last resort is all layers in bf16. `progress.judged` is told about each trial once it is judged. Among
+/// what is within, the one with the fewest float layers is chosen.
 SearchResult search_layers(const Quantizer& quantizer, Judge& judge, const Graph& original,
                            const SearchOptions& options, const SearchProgress& progress);
 

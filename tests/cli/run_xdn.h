@@ -19,6 +19,7 @@ struct RunOptions {
   bool reader_gone = false;      ///< stdout is a pipe that nobody reads any more
   std::string stdout_path = {};  ///< stdout goes to this file instead
   bool one_cpu = false;          ///< may run on one processor only
+  double kill_after = 0;         ///< seconds until it gets SIGKILL, unless it has ended; 0: never
 };
 
 /// Runs the built xdn and waits for it; after two minutes it is killed.
