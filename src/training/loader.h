@@ -30,7 +30,7 @@ class Loader {
     int64_t batch = 128;
     bool bf16 = false;
     uint64_t seed = 0;
-    Augmentation augmentation;
+    Augmentation augmentation = {};
   };
   /// What `images` points to outlives the loader. A batch larger than the set is cut to it.
   Loader(const ImageSet& images, const Preprocess& preprocess, const Options& options);

@@ -57,7 +57,7 @@ TrainOptions tiny_options(const std::string& folder) {
   options.label_smoothing = 0.05;
   options.augmentation = {.crop = 1, .flip = true, .cutout = 2};
   options.ema = 0.9;
-  options.threads = 2;
+  options.threads = 1;
   options.run_folder = folder;
   return options;
 }
@@ -125,18 +125,20 @@ TEST_F(Training, LearnsAndWritesItsLog) {
 }
 
 TEST_F(Training, ResumedIsAsUninterrupted) {
-  const TrainResult straight = run(tiny_options(dir_ / "straight"));
+  TrainOptions options = tiny_options(dir_ / "straight");
+  options.threads = 2;
+  const TrainResult straight = run(options);
   TrainObserver stop;
   stop.on_epoch = [](const training::EpochReport& report) {
     if (report.epoch == 2) throw Stopped();
   };
-  EXPECT_THROW(run(tiny_options(dir_ / "parts"), stop), Stopped);
+  options.run_folder = dir_ / "parts";
+  EXPECT_THROW(run(options, stop), Stopped);
   // In the middle of the third: it begins anew.
   stop = {};
   stop.on_batch = [](const training::BatchReport& report) {
     if (report.epoch == 3 && report.images > 2 * 192 + 50) throw Stopped();
   };
-  TrainOptions options = tiny_options(dir_ / "parts");
   options.resume = true;
   EXPECT_THROW(run(options, stop), Stopped);
   const TrainResult resumed = run(options);
@@ -239,6 +241,7 @@ TEST_F(Training, ATeachersOwnPreprocessingIsRespected) {
   options.epochs = 1;
   Graph graph = run(options).graph;
   options.run_folder = dir_ / "a";
+  options.batch = 192;  // one step: the loss before anything was learned
   const double expected = run(options, {}, Teacher{graph, some_preprocess()}).last_loss;
   Preprocess other = some_preprocess();
   other.bgr = true;
@@ -252,9 +255,9 @@ TEST_F(Training, ATeachersOwnPreprocessingIsRespected) {
   for (size_t i = 0; i < to.size(); ++i) to[i] = from[i / 27 * 27 + (2 - i / 9 % 3) * 9 + i % 9];
   graph.value(w).constant = swapped;
   options.run_folder = dir_ / "b";
-  EXPECT_NEAR(run(options, {}, Teacher{graph, other}).last_loss, expected, 1e-3);
+  EXPECT_NEAR(run(options, {}, Teacher{graph, other}).last_loss, expected, 1e-4);
   options.run_folder = dir_ / "c";
-  EXPECT_GT(std::abs(run(options, {}, Teacher{graph, some_preprocess()}).last_loss - expected), 1e-3);
+  EXPECT_GT(std::abs(run(options, {}, Teacher{graph, some_preprocess()}).last_loss - expected), 1e-2);
 }
 
 TEST_F(Training, StatisticsAreTakenAnewWhereTheyAreNoWorse) {
