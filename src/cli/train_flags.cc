@@ -89,7 +89,9 @@ void TrainFlags::add_options(CLI::App& app) {
   const char* const kRun = "The run";
 
   text("MODEL", model, "", "The model to train further; or --arch");
-  text("--data", data, "DATA", "Training images: pack, image folder or CIFAR-10 binary folder")->required();
+  text("--data", data, "DATA",
+       "Training images: pack, image folder or CIFAR-10 binary folder; of one with two halves, train")
+      ->required();
   text("--val", val, "DATA", "Validation images: the epoch that does best on them is written");
   text("--test", test, "DATA", "Looked at once, at the end");
   text("-o,--output", out, "OUT.onnx|OUT.prototxt:OUT.caffemodel", "The model to write")->required();

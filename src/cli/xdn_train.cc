@@ -204,7 +204,7 @@ int train(const TrainFlags& flags) {
   if (!flags.model.empty()) model = load_trainable(flags.model);
   DatasetOptions data_options = dataset_options(model.preprocess);
   if (flags.input != 0) data_options.geometry.height = data_options.geometry.width = flags.input;
-  data_options.split = Split::kTrain;
+  data_options.split = has_splits(flags.data) ? Split::kTrain : Split::kAuto;
   const LoadedImages images(flags.data, data_options, !flags.no_verify);
   if (flags.model.empty()) model = build_model(flags, images);
   check_classes(model, images);
