@@ -24,8 +24,8 @@ CLI::Validator real_number(double least, double most, bool open = false) {
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
         const bool number = error == std::errc() && end == text.data() + text.size() && std::isfinite(value);
         if (number && (open ? value > least && value < most : value >= least && value <= most)) return {};
-        return fmt::format("expected a number {} {} and {}, not '{}'", open ? "between" : "from", least, most,
-                           printable(text));
+        return fmt::format("expected a number {} {} {} {}, not '{}'", open ? "between" : "from", least,
+                           open ? "and" : "to", most, printable(text));
       },
       "");
 }

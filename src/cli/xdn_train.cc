@@ -44,7 +44,9 @@ ModelInput load_trainable(const std::string& spec) {
     (void)fusion::eliminate_dead(model.graph);
     model.graph.compact();
   }
-  warn_of_raw_pixels(model);
+  if (model.raw_pixels) {
+    log_warning(fmt::format("no {}.preprocess.json: pixels enter as 0 to 255", printable(model_stem(spec))));
+  }
   if (model.channels != 3) {
     throw input_error(fmt::format("takes images of {} channels, data sets have 3", model.channels))
         .in_file(model_file(spec));
@@ -225,7 +227,7 @@ int train(const TrainFlags& flags) {
   std::optional<training::Teacher> teacher;
   if (!flags.teacher.empty()) {
     ModelInput loaded = load_trainable(flags.teacher);
-    teacher.emplace(std::move(loaded.graph), std::move(loaded.preprocess));
+    teacher.emplace(std::move(loaded.graph), std::move(loaded.preprocess), model_file(flags.teacher));
   }
   log_info(fmt::format("{} training images of {} classes", images.dataset().size(),
                        images.dataset().classes().size()));

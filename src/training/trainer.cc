@@ -12,10 +12,12 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "base/thread_pool.h"
+#include "training/evaluation.h"
 #include "training/loader.h"
 #include "training/module.h"
 #include "training/optimizer.h"
 #include "training/run_folder.h"
+#include "training/teaching.h"
 
 namespace xdn::training {
 namespace {
@@ -23,64 +25,8 @@ namespace {
 using nlohmann::ordered_json;
 using Tensors = std::vector<at::Tensor>;
 
-constexpr int64_t kEvaluationBatch = 256;
-
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-at::Device best_device() {
-  return torch::cuda::is_available() ? at::Device(at::kCUDA) : at::Device(at::kCPU);
-}
-
-/// n h w c elements as the n c h w tensor that they are.
-at::Tensor image_tensor(const void* pixels, int64_t n, const ImageSet& images, at::ScalarType type) {
-  const int64_t h = images.height, w = images.width;
-  return at::from_blob(const_cast<void*>(pixels), {n, 3, h, w}, {h * w * 3, 1, w * 3, 3},
-                       at::TensorOptions(type));
-}
-
-at::Tensor label_tensor(std::span<const int64_t> labels) {
-  return at::from_blob(const_cast<int64_t*>(labels.data()), {static_cast<int64_t>(labels.size())},
-                       at::TensorOptions(at::kLong));
-}
-
-void check_images(const Module& module, const Graph& graph, const ImageSet& images, const char* what) {
-  const Dims& shape = graph.value(graph.inputs()[0]).shape;
-  const Dims expected{kBatch, 3, images.height, images.width};
-  if (shape != expected) {
-    throw input_error(
-        fmt::format("takes {}, the {} images are {}", to_string(shape), what, to_string(expected)));
-  }
-  if (images.size() == 0) throw input_error(fmt::format("there are no {} images", what));
-  for (const int64_t label : images.labels) {
-    if (label >= 0 && label < module.classes()) continue;
-    throw input_error(
-        fmt::format("has {} outputs, but a {} image has the label {}", module.classes(), what, label));
-  }
-}
-
-double evaluate(Module& module, const Preprocess& preprocess, const ImageSet& images,
-                const at::Device& device) {
-  const at::NoGradGuard no_grad;
-  const PixelTransform transform(preprocess, images.width);
-  module.set_training(false);
-  module.set_compute_type(at::kFloat);
-  std::vector<float> pixels(
-      static_cast<size_t>(std::min(kEvaluationBatch, images.size()) * images.image_bytes()));
-  int64_t correct = 0;
-  for (int64_t first = 0; first < images.size(); first += kEvaluationBatch) {
-    const int64_t count = std::min(kEvaluationBatch, images.size() - first);
-    for (int64_t i = 0; i < count; ++i) {
-      transform.apply(images, first + i, pixels.data() + i * images.image_bytes());
-    }
-    const at::Tensor x = image_tensor(pixels.data(), count, images, at::kFloat).to(device);
-    const at::Tensor labels =
-        label_tensor(images.labels.subspan(static_cast<size_t>(first), static_cast<size_t>(count)))
-            .to(device);
-    correct += module.forward(x).logits.argmax(1).eq(labels).sum().item<int64_t>();
-  }
-  return static_cast<double>(correct) / static_cast<double>(images.size());
 }
 
 /// Labels, and the pixels of every sixteenth image.
@@ -129,39 +75,6 @@ ordered_json settings_of(const Graph& graph, const TrainData& data, const std::o
   return s;
 }
 
-/// A teacher that sees the student's input.
-class TeacherModule {
- public:
-  TeacherModule(const Teacher& teacher, const Preprocess& student, const at::Device& device)
-      : module_(teacher.graph), swap_(teacher.preprocess.bgr != student.bgr) {
-    const Preprocess& own = teacher.preprocess;
-    std::vector<float> scale, shift;
-    for (size_t c = 0; c < 3; ++c) {
-      const size_t from = swap_ ? 2 - c : c;
-      const double ratio = static_cast<double>(own.scale) / student.scale;
-      scale.push_back(static_cast<float>(student.std[from] * ratio / own.std[c]));
-      shift.push_back(static_cast<float>((student.mean[from] * ratio - own.mean[c]) / own.std[c]));
-    }
-    scale_ = at::tensor(scale).view({3, 1, 1}).to(device);
-    shift_ = at::tensor(shift).view({3, 1, 1}).to(device);
-    same_ = !swap_ && at::equal(scale_, at::ones_like(scale_)) && at::equal(shift_, at::zeros_like(shift_));
-    module_.move_to(device);
-  }
-
-  Module& module() { return module_; }
-  Module::Result forward(const at::Tensor& images) {
-    const at::NoGradGuard no_grad;
-    if (same_) return module_.forward(images);
-    const at::Tensor x = images.to(at::kFloat);
-    return module_.forward((swap_ ? x.flip({1}) : x) * scale_ + shift_);
-  }
-
- private:
-  Module module_;
-  bool swap_, same_ = false;
-  at::Tensor scale_, shift_;
-};
-
 class Trainer {
  public:
   Trainer(Graph graph, const Preprocess& preprocess, const TrainData& data,
@@ -176,11 +89,7 @@ class Trainer {
     check(teacher);
     at::set_num_threads(options_.threads > 0 ? options_.threads : available_cpus());
     module_.move_to(device_);
-    if (teacher) {
-      teacher_.emplace(*teacher, preprocess_, device_);
-      teacher_->module().set_compute_type(compute_type());
-      check_teacher(*teacher);
-    }
+    if (teacher) begin_teaching(*teacher);
     folder_.emplace(options_.run_folder, options_.resume);
     optimizer_.emplace(module_, Optimizer::Options{.momentum = options_.momentum,
                                                    .weight_decay = options_.weight_decay,
@@ -216,6 +125,17 @@ class Trainer {
  private:
   at::ScalarType compute_type() const { return options_.bf16 ? at::kBFloat16 : at::kFloat; }
 
+  void begin_teaching(const Teacher& teacher) {
+    try {
+      teacher_.emplace(teacher, preprocess_, device_);
+      teacher_->module().set_compute_type(compute_type());
+      check_teacher(teacher, teacher_->module(), module_, data_.train.height, data_.train.width,
+                    options_.feature_weight != 0);
+    } catch (Error& error) {
+      throw teacher.file.empty() ? error : error.in_file(teacher.file);
+    }
+  }
+
   void check(const std::optional<Teacher>& teacher) const {
     const Graph graph = module_.graph();
     if (graph.outputs().size() != 1) {
@@ -230,25 +150,6 @@ class Trainer {
     if (options_.feature_weight != 0 && teacher && module_.features() == 0) {
       throw input_error(
           "has no linear layer at its end, whose input a teacher's features could be compared with");
-    }
-  }
-
-  void check_teacher(const Teacher& teacher) {
-    const Module& module = teacher_->module();
-    const Dims& shape = teacher.graph.value(teacher.graph.inputs()[0]).shape;
-    if (shape != Dims{kBatch, 3, data_.train.height, data_.train.width}) {
-      throw input_error(fmt::format("the teacher takes {}, expected images of {}x{}", to_string(shape),
-                                    data_.train.height, data_.train.width));
-    }
-    if (module.classes() != module_.classes()) {
-      throw input_error(
-          fmt::format("the teacher has {} outputs, the model {}", module.classes(), module_.classes()));
-    }
-    if (options_.feature_weight != 0 && module.features() != module_.features()) {
-      throw input_error(
-          fmt::format("the teacher has {} features before its last layer, the model {}: these cannot "
-                      "be compared",
-                      module.features(), module_.features()));
     }
   }
 
@@ -277,23 +178,6 @@ class Trainer {
   /// Those that are evaluated and written: averaged where they are.
   Tensors evaluated() const { return optimizer_->averages().empty() ? weights() : optimizer_->averages(); }
 
-  at::Tensor loss_of(const Module::Result& student, const at::Tensor& images, const at::Tensor& labels) {
-    at::Tensor loss = at::cross_entropy_loss(student.logits, labels, {}, at::Reduction::Mean, -100,
-                                             options_.label_smoothing);
-    if (!teacher_) return loss;
-    const Module::Result teacher = teacher_->forward(images);
-    const double t = options_.temperature;
-    const at::Tensor divergence =
-        at::kl_div(at::log_softmax(student.logits / t, 1), at::log_softmax(teacher.logits / t, 1),
-                   at::Reduction::Sum, true) /
-        static_cast<double>(student.logits.size(0));
-    loss = (1 - options_.alpha) * loss + options_.alpha * t * t * divergence;
-    if (options_.feature_weight != 0) {
-      loss = loss + options_.feature_weight * at::mse_loss(student.features, teacher.features);
-    }
-    return loss;
-  }
-
   EpochReport train_epoch(Loader& loader, const Schedule& schedule) {
     EpochReport report;
     report.epoch = epoch_ + 1;
@@ -308,7 +192,9 @@ class Trainer {
       const at::Tensor x = image_tensor(batch->pixels, batch->size, data_.train, compute_type()).to(device_);
       const at::Tensor labels = label_tensor(batch->labels).to(device_);
       const Module::Result result = module_.forward(x);
-      const at::Tensor loss = loss_of(result, x, labels);
+      std::optional<Module::Result> taught;
+      if (teacher_) taught = teacher_->forward(x);
+      const at::Tensor loss = loss_of(result, taught ? &*taught : nullptr, labels, options_);
       const double value = loss.item<double>();
       if (!std::isfinite(value)) stop_diverged(report.epoch, step - epoch_ * loader.batches());
       loss.backward();
@@ -523,14 +409,6 @@ TrainResult train(Graph graph, const Preprocess& preprocess, const TrainData& da
   XDN_CHECK(options.epochs >= 0 && options.batch > 0 && !options.run_folder.empty());
   const FlushDenormals flush;  // libtorch's threads inherit it
   return Trainer(std::move(graph), preprocess, data, teacher, options, observer).run();
-}
-
-double accuracy_of(const Graph& graph, const Preprocess& preprocess, const ImageSet& images) {
-  Module module(graph);
-  check_images(module, graph, images, "test");
-  const at::Device device = best_device();
-  module.move_to(device);
-  return evaluate(module, preprocess, images, device);
 }
 
 }  // namespace xdn::training

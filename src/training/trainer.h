@@ -37,6 +37,7 @@ struct TrainOptions {
 struct Teacher {
   Graph graph;
   Preprocess preprocess;
+  std::string file = {};  ///< what errors call it
 };
 
 /// Images of the model's size. Only val selects; test is looked at once, when everything is over.

@@ -126,7 +126,6 @@ TEST_F(Training, LearnsAndWritesItsLog) {
 
 TEST_F(Training, ResumedIsAsUninterrupted) {
   TrainOptions options = tiny_options(dir_ / "straight");
-  options.threads = 2;
   const TrainResult straight = run(options);
   TrainObserver stop;
   stop.on_epoch = [](const training::EpochReport& report) {
