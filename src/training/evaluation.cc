@@ -29,7 +29,8 @@ at::Tensor label_tensor(std::span<const int64_t> labels) {
                        at::TensorOptions(at::kLong));
 }
 
-void check_images(const Module& module, const Graph& graph, const ImageSet& images, const char* what) {
+void check_images(const Module& module, const ImageSet& images, const char* what) {
+  const Graph& graph = module.structure();
   const Dims& shape = graph.value(graph.inputs()[0]).shape;
   const Dims expected{kBatch, 3, images.height, images.width};
   if (shape != expected) {
@@ -69,7 +70,7 @@ double evaluate(Module& module, const Preprocess& preprocess, const ImageSet& im
 
 double accuracy_of(const Graph& graph, const Preprocess& preprocess, const ImageSet& images) {
   Module module(graph);
-  check_images(module, graph, images, "test");
+  check_images(module, images, "test");
   const at::Device device = best_device();
   module.move_to(device);
   return evaluate(module, preprocess, images, device);

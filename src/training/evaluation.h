@@ -20,7 +20,7 @@ at::Tensor label_tensor(std::span<const int64_t> labels);
 
 /// Throws an input error unless the module takes these images and has an output for each label. `what` names
 /// them.
-void check_images(const Module& module, const Graph& graph, const ImageSet& images, const char* what);
+void check_images(const Module& module, const ImageSet& images, const char* what);
 
 /// Share of images whose largest logit is the label's; in evaluation mode and f32, which the module is left
 /// in.

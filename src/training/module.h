@@ -56,6 +56,8 @@ class Module {
   /// All of the graph's outputs as they are, f32.
   std::vector<at::Tensor> outputs(const at::Tensor& images);
 
+  /// The graph as it was given, but for the statistics' own constants.
+  const Graph& structure() const { return graph_; }
   int64_t classes() const { return classes_; }
   int64_t features() const { return feature_width_; }  ///< 0: none
   bool has_batchnorm() const { return !statistics_.empty(); }

@@ -137,13 +137,13 @@ class Trainer {
   }
 
   void check(const std::optional<Teacher>& teacher) const {
-    const Graph graph = module_.graph();
+    const Graph& graph = module_.structure();
     if (graph.outputs().size() != 1) {
       throw input_error(fmt::format("has {} outputs, expected logits alone", graph.outputs().size()));
     }
-    check_images(module_, graph, data_.train, "training");
-    if (data_.val) check_images(module_, graph, *data_.val, "validation");
-    if (data_.test) check_images(module_, graph, *data_.test, "test");
+    check_images(module_, data_.train, "training");
+    if (data_.val) check_images(module_, *data_.val, "validation");
+    if (data_.test) check_images(module_, *data_.test, "test");
     if (module_.has_batchnorm() && std::min(options_.batch, data_.train.size()) < 2) {
       throw input_error("has BatchNorms, which need batches of at least 2 images");
     }

@@ -1,15 +1,18 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/dtype.h"
 #include "cli/fixtures.h"
 #include "cli/models.h"
 #include "cli/run_xdn.h"
@@ -28,7 +31,8 @@ using Words = std::vector<std::string>;
 /// A process that may be killed; its stderr goes to a file.
 class Process {
  public:
-  Process(Words words, const std::string& err) {
+  /// Files of more than most_bytes cannot be written, as if the disk were full.
+  Process(Words words, const std::string& err, rlim_t most_bytes = RLIM_INFINITY) {
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -38,7 +42,9 @@ class Process {
     const int null = open("/dev/null", O_WRONLY);
     dup2(fd, 2);
     dup2(null, 1);
-    execv(argv[0], argv.data());
+    const rlimit limit{most_bytes, most_bytes};
+    std::signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &limit) == 0) execv(argv[0], argv.data());
     _exit(122);
   }
   ~Process() { (void)wait_for_end(SIGKILL); }
@@ -159,6 +165,74 @@ TEST_F(Train, KilledAtAnyMomentItResumesToTheSameFile) {
   EXPECT_TRUE(read_text(dir_ / "killed.onnx") == read_text(dir_ / "straight.onnx"));
 }
 
+TEST_F(Train, AFullDiskEndsTheRunWhichResumesLater) {
+  Words words = from_scratch("net.onnx");
+  Words program = words;
+  program.insert(program.begin(), XDN_BINARY);
+  EXPECT_EQ(Process(program, dir_ / "err", 100'000).wait_for_end(), 1);
+  EXPECT_EQ(read_text(dir_ / "err"),
+            "xdn: " + dir_ / "net.run/checkpoint.xdn" + ": cannot write: File too large\n");
+  for (const auto& entry : fs::directory_iterator(dir_ / "net.run")) {
+    EXPECT_THAT(entry.path().string(), ::testing::Not(HasSubstr("checkpoint"))) << "left behind";
+  }
+  words.push_back("--resume");
+  const Finished finished = run_xdn(words);
+  EXPECT_EQ(finished.code, 0) << finished.err;
+}
+
+/// Weights in half precision behind a Cast are trained like any others, and written as float32.
+TEST_F(Train, Float16Weights) {
+  write_text(dir_ / "net.preprocess.json", color_preprocess());
+  const std::string path = write_onnx(dir_.path().string(), [](onnx::ModelProto& m) {
+    auto& tensor = initializer_named(m, "conv.w");
+    std::string halves;
+    for (size_t i = 0; i < tensor.raw_data().size(); i += sizeof(float)) {
+      float value;
+      std::memcpy(&value, tensor.raw_data().data() + i, sizeof(float));
+      const Half half(value);
+      halves.append(reinterpret_cast<const char*>(&half), sizeof(half));
+    }
+    tensor.set_name("conv.w16");
+    tensor.set_data_type(onnx::TensorProto::FLOAT16);
+    tensor.set_raw_data(halves);
+    auto* cast = m.mutable_graph()->add_node();
+    cast->set_op_type("Cast");
+    cast->add_input("conv.w16");
+    cast->add_output("conv.w");
+    auto* to = cast->add_attribute();
+    to->set_name("to");
+    to->set_type(onnx::AttributeProto::INT);
+    to->set_i(onnx::TensorProto::FLOAT);
+    auto* nodes = m.mutable_graph()->mutable_node();
+    for (int k = nodes->size() - 1; k > 0; --k) nodes->SwapElements(k, k - 1);
+  });
+  const Finished finished = run_xdn(
+      {"train", path, "--data", dir_ / "train", "-o", dir_ / "out.onnx", "--epochs", "1", "--lr", "0.01"});
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  EXPECT_EQ(run_xdn({"compare", path, dir_ / "out.onnx", "--random", "4", "--tolerance", "1"}).code, 0);
+  EXPECT_EQ(run_xdn({"compare", path, dir_ / "out.onnx", "--random", "4", "--tolerance", "0"}).code, 1)
+      << "the weights have not moved";
+  const Finished info = run_xdn({"info", dir_ / "out.onnx", "--text"});
+  EXPECT_THAT(info.out, HasSubstr("conv.w f32[3,3,3,3]"));
+  EXPECT_THAT(info.out, ::testing::Not(HasSubstr("Cast")));
+}
+
+TEST_F(Train, TakesTheHalvesOfAFolder) {
+  fs::create_directory(dir_ / "both");
+  fs::rename(dir_ / "train", dir_ / "both/train");
+  fs::rename(dir_ / "val", dir_ / "both/test");
+  Words words = from_scratch("net.onnx");
+  std::replace(words.begin(), words.end(), dir_ / "train", dir_ / "both");
+  std::replace(words.begin(), words.end(), dir_ / "val", dir_ / "both");
+  words.push_back("-v");
+  const Finished finished = run_xdn(words);
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("120 training images of 3 classes"));
+  const auto settings =
+      nlohmann::json::parse(lines_of(read_text(dir_ / "net.run/log.jsonl"))[0]).at("settings");
+  EXPECT_NE(settings.at("data"), settings.at("val"));
+}
+
 TEST_F(Train, ATeacherOfAnotherFile) {
   write_text(dir_ / "net.preprocess.json", color_preprocess());
   Words words = from_scratch("student.onnx");
@@ -166,6 +240,16 @@ TEST_F(Train, ATeacherOfAnotherFile) {
   const Finished finished = run_xdn(words);
   EXPECT_EQ(finished.code, 0) << finished.err;
   EXPECT_THAT(read_text(dir_ / "student.run/log.jsonl"), HasSubstr("\"teacher\":"));
+  words = from_scratch("other.onnx");
+  words.insert(words.end(), {"--teacher", dir_ / "student.onnx", "--features", "1"});
+  EXPECT_EQ(run_xdn(words).code, 0);
+  words.back() = "1";
+  words[words.size() - 3] = dir_ / "net.onnx";  // has 3 features
+  words.push_back("--resume");
+  const Finished refused = run_xdn(words);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err,
+              HasSubstr("net.onnx: the teacher has 3 features before its last layer, the model 64"));
 }
 
 void expect_refusal(const Words& words, const std::string& expected, int code = 2) {
