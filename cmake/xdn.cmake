@@ -34,6 +34,10 @@ macro(xdn_find_torch)
   endif()
 endmacro()
 
+# The headers to precompile where libtorch is used, which costs 15 s a file otherwise. Clang 14 wants IValue to be complete
+# before others of libtorch's headers hold vectors of it.
+set(XDN_TORCH_HEADERS <ATen/core/ivalue.h> <torch/torch.h>)
+
 # xdn_library(ROOM SOURCES a.cc ... DEPS xdn_base ... PRIVATE fmt::fmt ...)
 # A room: static library xdn_ROOM, includes written from src/.
 function(xdn_library room)

@@ -227,7 +227,8 @@ int train(const TrainFlags& flags) {
   std::optional<training::Teacher> teacher;
   if (!flags.teacher.empty()) {
     ModelInput loaded = load_trainable(flags.teacher);
-    teacher.emplace(std::move(loaded.graph), std::move(loaded.preprocess), model_file(flags.teacher));
+    teacher =
+        training::Teacher{std::move(loaded.graph), std::move(loaded.preprocess), model_file(flags.teacher)};
   }
   log_info(fmt::format("{} training images of {} classes", images.dataset().size(),
                        images.dataset().classes().size()));

@@ -208,8 +208,7 @@ at::Tensor evaluate_op(const Node& node, std::span<const at::Tensor> inputs, boo
     case OpType::kDequantizeLinear:
       break;
   }
-  XDN_CHECK(!"an operator that the module has refused");
-  return {};
+  check_failed("an operator that Module accepts", __FILE__, __LINE__);
 }
 
 }  // namespace xdn::training

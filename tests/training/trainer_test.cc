@@ -124,8 +124,11 @@ TEST_F(Training, LearnsAndWritesItsLog) {
   verify(result.graph);
 }
 
-TEST_F(Training, ResumedIsAsUninterrupted) {
+class Resuming : public Training, public ::testing::WithParamInterface<bool> {};
+
+TEST_P(Resuming, IsAsUninterrupted) {
   TrainOptions options = tiny_options(dir_ / "straight");
+  options.bf16 = GetParam();
   const TrainResult straight = run(options);
   TrainObserver stop;
   stop.on_epoch = [](const training::EpochReport& report) {
@@ -153,6 +156,8 @@ TEST_F(Training, ResumedIsAsUninterrupted) {
   EXPECT_EQ(again.resumed_from, 4);
   EXPECT_EQ(weights_of(again.graph), weights_of(straight.graph));
 }
+INSTANTIATE_TEST_SUITE_P(Precisions, Resuming, ::testing::Bool(),
+                         [](const auto& chosen) { return chosen.param ? "bf16" : "fp32"; });
 
 TEST_F(Training, OtherSeedsGiveOtherWeights) {
   TrainOptions options = tiny_options(dir_ / "a");
