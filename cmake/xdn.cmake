@@ -19,6 +19,25 @@ function(xdn_precompile target)
   endif()
 endfunction()
 
+# xdn_find_torch(): sets XDN_TORCH where libtorch is installed and has this compiler's ABI. Whoever links it passes
+# -Wl,--exclude-libs,ALL: it brings libonnx, whose classes have the names of those in our importer.
+macro(xdn_find_torch)
+  set(XDN_LOG_LEVEL_BEFORE ${CMAKE_MESSAGE_LOG_LEVEL})
+  set(CMAKE_MESSAGE_LOG_LEVEL WARNING)  # QUIET does not reach what Torch's own files print
+  find_package(Torch QUIET)
+  set(CMAKE_MESSAGE_LOG_LEVEL ${XDN_LOG_LEVEL_BEFORE})
+  set(XDN_TORCH OFF)
+  if(Torch_FOUND AND NOT TORCH_CXX_FLAGS MATCHES "CXX11_ABI=0")
+    set(XDN_TORCH ON)
+  else()
+    message(STATUS "libtorch is not installed: no xdn-train, no torch_worker")
+  endif()
+endmacro()
+
+# The headers to precompile where libtorch is used, which costs 15 s a file otherwise. Clang 14 wants IValue to be complete
+# before others of libtorch's headers hold vectors of it.
+set(XDN_TORCH_HEADERS <ATen/core/ivalue.h> <torch/torch.h>)
+
 # xdn_library(ROOM SOURCES a.cc ... DEPS xdn_base ... PRIVATE fmt::fmt ...)
 # A room: static library xdn_ROOM, includes written from src/.
 function(xdn_library room)

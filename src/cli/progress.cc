@@ -14,14 +14,14 @@ constexpr auto kFirstDraw = std::chrono::seconds(1);
 constexpr auto kInterval = std::chrono::milliseconds(100);
 constexpr int64_t kBarWidth = 30;
 
-std::string time_left(double seconds) {
+}  // namespace
+
+std::string duration_text(double seconds) {
   const auto whole = static_cast<int64_t>(std::min(seconds, 359999.0) + 0.5);
   if (whole < 60) return fmt::format("{} s", whole);
   if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
-
-}  // namespace
 
 std::string progress_line(const std::string& label, int64_t done, int64_t total, double seconds) {
   if (total <= 0) return fmt::format("{}  {}", label, done);
@@ -30,7 +30,7 @@ std::string progress_line(const std::string& label, int64_t done, int64_t total,
   std::string line =
       fmt::format("{}  [{}{}] {:3.0f} %  {}/{}", label, std::string(filled, '#'),
                   std::string(static_cast<size_t>(kBarWidth) - filled, ' '), ratio * 100, done, total);
-  if (done > 0) line += fmt::format("  {} left", time_left(seconds * (1 - ratio) / ratio));
+  if (done > 0) line += fmt::format("  {} left", duration_text(seconds * (1 - ratio) / ratio));
   return line;
 }
 
@@ -39,6 +39,11 @@ Progress::Progress(std::string label, int64_t total) : label_(std::move(label)),
 }
 
 Progress::~Progress() { finish(); }
+
+void Progress::note(std::string text) {
+  const std::lock_guard lock(mutex_);
+  note_ = std::move(text);
+}
 
 void Progress::finish() {
   if (!thread_.joinable()) return;
@@ -58,6 +63,7 @@ void Progress::draw_until_stopped() {
   do {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     std::string line = progress_line(label_, done_.load(std::memory_order_relaxed), total_, seconds);
+    if (!note_.empty()) line += "  " + note_;
     const size_t drawn = line.size();
     if (drawn < width) line.append(width - drawn, ' ');
     width = drawn;

@@ -20,6 +20,8 @@ class Progress {
 
   /// How many of total are done; any thread may count it up.
   std::atomic<int64_t>& done() { return done_; }
+  /// What stands behind the line from now on.
+  void note(std::string text);
   /// Erases the line and stops drawing.
   void finish();
 
@@ -32,8 +34,12 @@ class Progress {
   std::mutex mutex_;
   std::condition_variable stopped_;
   bool stop_ = false;
+  std::string note_;
   std::thread thread_;
 };
+
+/// "7 s", "12:34" or "1:23:45", to the next second.
+std::string duration_text(double seconds);
 
 /// The line at `done` of `total` after `seconds`, as drawn: "label  [#####     ] 50 %  500/1000  3 s left".
 std::string progress_line(const std::string& label, int64_t done, int64_t total, double seconds);

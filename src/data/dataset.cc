@@ -85,4 +85,10 @@ std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOpti
   return open_image_folder(path, options);
 }
 
+bool has_splits(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error) || is_pack(path)) return false;
+  return is_cifar10(path) || holds_splits(path);
+}
+
 }  // namespace xdn

@@ -80,4 +80,7 @@ class Dataset {
 /// of these.
 std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOptions& options = {});
 
+/// Whether PATH has halves to choose from: a folder with train/ and test/, or a folder of CIFAR-10 batches.
+bool has_splits(const std::string& path);
+
 }  // namespace xdn

@@ -24,10 +24,17 @@ TEST(ProgressLine, SurvivesOddCounts) {
   EXPECT_TRUE(progress_line("x", 20, 10, 1).ends_with("20/10  0 s left"));
 }
 
+TEST(DurationText, GrowsUnits) {
+  EXPECT_EQ(duration_text(7.4), "7 s");
+  EXPECT_EQ(duration_text(754), "12:34");
+  EXPECT_EQ(duration_text(5025), "1:23:45");
+}
+
 TEST(Progress, CountsFromAnyThreadAndFinishesTwice) {
   Progress progress("x", 100);
   std::thread other([&] { progress.done() += 40; });
   progress.done() += 2;
+  progress.note("loss 1");
   other.join();
   EXPECT_EQ(progress.done().load(), 42);
   progress.finish();

@@ -136,6 +136,9 @@ TEST(ImageFolder, TrainAndTestFoldersAreSplits) {
   expect_input_error("has no train/ and test/", [&] {
     open_dataset(path + "/train", {.geometry = {}, .bgr = false, .split = Split::kTrain});
   });
+  EXPECT_TRUE(has_splits(path));
+  EXPECT_FALSE(has_splits(path + "/train"));
+  EXPECT_FALSE(has_splits(path + "/absent"));
   EXPECT_EQ(parse_split("train"), Split::kTrain);
   EXPECT_EQ(parse_split("test"), Split::kTest);
   EXPECT_EQ(parse_split("val"), std::nullopt);

@@ -1,0 +1,67 @@
+#include "training/teaching.h"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include "base/error.h"
+
+namespace xdn::training {
+
+TeacherModule::TeacherModule(const Teacher& teacher, const Preprocess& student, const at::Device& device)
+    : module_(teacher.graph), swap_(teacher.preprocess.bgr != student.bgr) {
+  const Preprocess& own = teacher.preprocess;
+  std::vector<float> scale, shift;
+  for (size_t c = 0; c < 3; ++c) {
+    const size_t from = swap_ ? 2 - c : c;
+    const double ratio = static_cast<double>(own.scale) / student.scale;
+    scale.push_back(static_cast<float>(student.std[from] * ratio / own.std[c]));
+    shift.push_back(static_cast<float>((student.mean[from] * ratio - own.mean[c]) / own.std[c]));
+  }
+  scale_ = at::tensor(scale).view({3, 1, 1}).to(device);
+  shift_ = at::tensor(shift).view({3, 1, 1}).to(device);
+  same_ = !swap_ && at::equal(scale_, at::ones_like(scale_)) && at::equal(shift_, at::zeros_like(shift_));
+  module_.move_to(device);
+}
+
+Module::Result TeacherModule::forward(const at::Tensor& images) {
+  const at::NoGradGuard no_grad;
+  if (same_) return module_.forward(images);
+  const at::Tensor x = images.to(at::kFloat);
+  return module_.forward((swap_ ? x.flip({1}) : x) * scale_ + shift_);
+}
+
+void check_teacher(const Teacher& teacher, const Module& module, const Module& student, int64_t height,
+                   int64_t width, bool features) {
+  const Dims& shape = teacher.graph.value(teacher.graph.inputs()[0]).shape;
+  if (shape != Dims{kBatch, 3, height, width}) {
+    throw input_error(
+        fmt::format("the teacher takes {}, expected images of {}x{}", to_string(shape), height, width));
+  }
+  if (module.classes() != student.classes()) {
+    throw input_error(
+        fmt::format("the teacher has {} outputs, the model {}", module.classes(), student.classes()));
+  }
+  if (features && module.features() != student.features()) {
+    throw input_error(
+        fmt::format("the teacher has {} features before its last layer, the model {}: these cannot "
+                    "be compared",
+                    module.features(), student.features()));
+  }
+}
+
+at::Tensor loss_of(const Module::Result& student, const Module::Result* teacher, const at::Tensor& labels,
+                   const TrainOptions& options) {
+  const at::Tensor loss =
+      at::cross_entropy_loss(student.logits, labels, {}, at::Reduction::Mean, -100, options.label_smoothing);
+  if (teacher == nullptr) return loss;
+  const double t = options.temperature;
+  const at::Tensor divergence =
+      at::kl_div(at::log_softmax(student.logits / t, 1), at::log_softmax(teacher->logits / t, 1),
+                 at::Reduction::Sum, true) /
+      static_cast<double>(student.logits.size(0));
+  const at::Tensor both = (1 - options.alpha) * loss + options.alpha * t * t * divergence;
+  if (options.feature_weight == 0) return both;
+  return both + options.feature_weight * at::mse_loss(student.features, teacher->features);
+}
+
+}  // namespace xdn::training

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include "training/module.h"
+#include "training/trainer.h"
+
+namespace xdn::training {
+
+/// A teacher that sees the student's input: its own preprocessing is reached from there.
+class TeacherModule {
+ public:
+  TeacherModule(const Teacher& teacher, const Preprocess& student, const at::Device& device);
+
+  Module& module() { return module_; }
+  /// Without gradients.
+  Module::Result forward(const at::Tensor& images);
+
+ private:
+  Module module_;
+  bool swap_, same_ = false;  ///< the channels' order differs; nothing differs
+  at::Tensor scale_, shift_;
+};
+
+/// Throws an input error unless the teacher takes images of height x width, has the student's outputs and,
+/// where features count, as many features.
+void check_teacher(const Teacher& teacher, const Module& module, const Module& student, int64_t height,
+                   int64_t width, bool features);
+
+/// The loss that TrainOptions describes; `teacher` is null without one.
+at::Tensor loss_of(const Module::Result& student, const Module::Result* teacher, const at::Tensor& labels,
+                   const TrainOptions& options);
+
+}  // namespace xdn::training
