@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/dataset_flags.h"
+#include "cli/exec_options.h"
 #include "cli/progress.h"
 #include "data/pack.h"
 
@@ -26,6 +27,17 @@ std::vector<int64_t> draw(int64_t size, int64_t count, uint64_t seed) {
 
 }  // namespace
 
+void DrawFlags::add_options(CLI::App& app) {
+  app.add_option("--images", images, "How many of the images of --data, drawn at random")
+      ->check(whole_number(1))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--seed", seed, "Of the draw")
+      ->check(whole_number(0))
+      ->type_name("S")
+      ->capture_default_str();
+}
+
 void ImageSet::open(const std::string& path, const ModelInput& model, Split split, bool verify) {
   dataset_ = open_images(path, split, model);
   if (dataset_->size() == 0) throw input_error("holds no images").in_file(path);
@@ -43,10 +55,11 @@ ImageSet::ImageSet(const std::string& path, const ModelInput& model, Split split
   data_ = bytes_.data();
 }
 
-ImageSet::ImageSet(const std::string& path, const ModelInput& model, Split split, bool verify, int64_t count,
-                   uint64_t seed) {
+ImageSet::ImageSet(const std::string& path, const ModelInput& model, Split split, bool verify,
+                   const DrawFlags& flags) {
   open(path, model, split, verify);
-  const std::vector<int64_t> chosen = draw(dataset_->size(), std::min(count, dataset_->size()), seed);
+  const std::vector<int64_t> chosen =
+      draw(dataset_->size(), std::min(flags.images, dataset_->size()), static_cast<uint64_t>(flags.seed));
   const int64_t image_bytes = dataset_->image_bytes();
   if (static_cast<int64_t>(chosen.size()) > kMostDecodedBytes / image_bytes) {
     throw input_error("holds images too large to keep " + std::to_string(chosen.size()) +

@@ -10,15 +10,22 @@
 
 namespace xdn::cli {
 
+/// Images drawn from a data set: --images N, --seed S.
+struct DrawFlags {
+  int64_t images = 1000, seed = 1;
+
+  void add_options(CLI::App& app);
+};
+
 /// A data set's images in memory, as the model wants them.
 class ImageSet {
  public:
   /// All images, decoded if need be. A pack's SHA-256 is compared where `verify`. Input error naming the path
   /// where the images are none, of another size or do not fit into memory.
   ImageSet(const std::string& path, const ModelInput& model, Split split, bool verify);
-  /// `count` of them, drawn without replacement; all where there are fewer.
-  ImageSet(const std::string& path, const ModelInput& model, Split split, bool verify, int64_t count,
-           uint64_t seed);
+  /// Some of them, drawn without replacement; all where there are fewer.
+  ImageSet(const std::string& path, const ModelInput& model, Split split, bool verify,
+           const DrawFlags& flags);
 
   /// How the bytes become the input of a model whose preprocessing has changed.
   void set_pixels(const ModelInput& model) { pixels_ = model.pixel_map(dataset_->bgr()); }

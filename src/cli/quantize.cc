@@ -32,9 +32,10 @@ struct QuantizeFlags {
   std::string model, out, data, val, test, ranges, target = "onnx", precision;
   std::string method = "mse", rounding = "least-squares";
   std::vector<std::string> keep;
-  int64_t images = 1000, seed = 1, trials = 16, budget = 600, threads = 0;
+  int64_t trials = 16, budget = 600, threads = 0;
   std::optional<double> max_drop;
   bool equalize = false, merge_sums = false, no_bias_correction = false, no_verify = false;
+  DrawFlags draw;
   PixelFlags pixels;
   Output output;
 
@@ -178,8 +179,7 @@ class Quantization {
   /// All data are opened before anything long begins.
   void open_images() {
     if (!flags_.bf16() && !flags_.data.empty()) {
-      calibration_.emplace(flags_.data, model_, Split::kAutoTrain, !flags_.no_verify, flags_.images,
-                           static_cast<uint64_t>(flags_.seed));
+      calibration_.emplace(flags_.data, model_, Split::kAutoTrain, !flags_.no_verify, flags_.draw);
     }
     open_labelled(val_, flags_.val);
     open_labelled(test_, flags_.test);
@@ -240,7 +240,7 @@ class Quantization {
     Ranges ranges;
     ranges.method = flags_.method;
     ranges.images = calibration_->size();
-    ranges.seed = flags_.seed;
+    ranges.seed = flags_.draw.seed;
     ranges.values = calibration->ranges(quantizer.values(), *parse_range_method(flags_.method));
     quantizer.set_ranges(std::move(ranges));
   }
@@ -339,14 +339,7 @@ Action add_quantize(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--data", flags->data, "Images to calibrate on: pack, image folder or CIFAR-10")
       ->type_name("DATA");
-  app.add_option("--images", flags->images, "How many of them, drawn at random")
-      ->check(whole_number(1))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("--seed", flags->seed, "Of the draw")
-      ->check(whole_number(0))
-      ->type_name("S")
-      ->capture_default_str();
+  flags->draw.add_options(app);
   app.add_option("--val", flags->val, "Labelled images that decide, and are reported")->type_name("DATA");
   app.add_option("--test", flags->test, "Labelled images that are only reported, once, at the end")
       ->type_name("DATA");

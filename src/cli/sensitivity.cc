@@ -29,7 +29,8 @@ struct SensitivityFlags {
   std::string model, data, criterion = "l2";
   std::vector<double> ratios{0.25, 0.5, 0.75};
   std::vector<std::string> keep;
-  int64_t images = 1000, seed = 1, threads = 0;
+  int64_t threads = 0;
+  DrawFlags draw;
   bool no_verify = false;
   PixelFlags pixels;
   Output output;
@@ -63,8 +64,7 @@ class SensitivityTable {
     check_request();
     ModelInput model = load_model_input(flags_.model, flags_.pixels);
     warn_of_raw_pixels(model);
-    const ImageSet images(flags_.data, model, Split::kAuto, !flags_.no_verify, flags_.images,
-                          static_cast<uint64_t>(flags_.seed));
+    const ImageSet images(flags_.data, model, Split::kAuto, !flags_.no_verify, flags_.draw);
     graph_ = std::move(model.graph);
     try {
       measure(images);
@@ -89,7 +89,7 @@ class SensitivityTable {
     blocks_ = pruning::find_blocks(graph_);
     pruning::ImportanceOptions options;
     options.criterion = *pruning::parse_criterion(flags_.criterion);
-    options.seed = static_cast<uint64_t>(flags_.seed);
+    options.seed = static_cast<uint64_t>(flags_.draw.seed);
     scores_ = pruning::importance(graph_, groups_, options);
     ExecOptions exec;
     exec.threads = static_cast<int>(flags_.threads);
@@ -204,14 +204,7 @@ Action add_sensitivity(CLI::App& app) {
   app.add_option("--data", flags->data, "Labelled images: pack, image folder or CIFAR-10")
       ->required()
       ->type_name("DATA");
-  app.add_option("--images", flags->images, "How many of them, drawn at random")
-      ->check(whole_number(1))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("--seed", flags->seed, "Of the draw")
-      ->check(whole_number(0))
-      ->type_name("S")
-      ->capture_default_str();
+  flags->draw.add_options(app);
   app.add_option("--ratios", flags->ratios, "Shares of a layer's channels to remove")
       ->delimiter(',')
       ->allow_extra_args(false)
