@@ -1,11 +1,10 @@
 #include "data/preprocess.h"
 
-#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 
 #include "base/atomic_file.h"
+#include "base/decimal.h"
 #include "base/error.h"
 #include "data/image.h"
 #include "data/json_fields.h"
@@ -41,14 +40,6 @@ void check_arithmetic(const Preprocess& preprocess) {
       }
     }
   }
-}
-
-/// The double that prints as the shortest decimal that reads back as this float.
-double shortest(float value) {
-  char text[32];
-  const auto end = std::to_chars(text, text + sizeof text - 1, value);
-  *end.ptr = '\0';
-  return std::strtod(text, nullptr);
 }
 
 }  // namespace
@@ -94,12 +85,13 @@ Preprocess read_preprocess(const std::string& path) {
 
 void write_preprocess(const Preprocess& preprocess, const std::string& path) {
   const auto numbers = [](const std::array<float, 3>& values) {
-    return std::vector<double>{shortest(values[0]), shortest(values[1]), shortest(values[2])};
+    return std::vector<double>{shortest_decimal(values[0]), shortest_decimal(values[1]),
+                               shortest_decimal(values[2])};
   };
   nlohmann::ordered_json out;
   if (!preprocess.input.empty()) out["input"] = preprocess.input;
   out["color"] = preprocess.bgr ? "BGR" : "RGB";
-  out["scale"] = shortest(preprocess.scale);
+  out["scale"] = shortest_decimal(preprocess.scale);
   out["mean"] = numbers(preprocess.mean);
   out["std"] = numbers(preprocess.std);
   if (preprocess.height != 0) out["size"] = {preprocess.height, preprocess.width};

@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/atomic_file.h"
+#include "base/decimal.h"
 #include "base/error.h"
 
 namespace xdn {
@@ -17,15 +17,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kVersion = 1;
 constexpr size_t kMostBytes = size_t{64} << 20;
-
-/// The double with the fewest digits that rounds to the float.
-double shortest(float x) {
-  char text[32];
-  const auto end = std::to_chars(text, text + sizeof text, x).ptr;
-  double out = 0;
-  (void)std::from_chars(text, end, out);
-  return out;
-}
 
 std::string shape_text(const Graph& graph, const std::string& name) {
   const auto id = graph.find_value(name);
@@ -107,10 +98,10 @@ void write_ranges(const Ranges& ranges, const Graph& graph, const std::string& p
   Json values = Json::object();
   for (const auto& [name, range] : ranges.values) {
     values[name] = {{"shape", shape_text(graph, name)},
-                    {"min", shortest(range.seen.low)},
-                    {"max", shortest(range.seen.high)},
-                    {"low", shortest(range.levels.low)},
-                    {"high", shortest(range.levels.high)}};
+                    {"min", shortest_decimal(range.seen.low)},
+                    {"max", shortest_decimal(range.seen.high)},
+                    {"low", shortest_decimal(range.levels.low)},
+                    {"high", shortest_decimal(range.levels.high)}};
   }
   // One line per value: the file is read and edited by people.
   const auto text_of = [](const Json& item) {
