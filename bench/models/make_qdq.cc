@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "cli/model_input.h"
 #include "data/npy.h"
 #include "data/preprocess.h"
 #include "evaluator/synthetic.h"
@@ -39,34 +40,23 @@ Tensor calibration_images(const Flags& flags, int64_t height, int64_t width) {
   return images;
 }
 
-PixelMap pixel_map(const Preprocess& preprocess) {
-  PixelMap map;
-  for (size_t c = 0; c < 3; ++c) {
-    map.scale.push_back(preprocess.scale / preprocess.std[c]);
-    map.shift.push_back(-preprocess.mean[c] / preprocess.std[c]);
-    map.source_channel.push_back(static_cast<int>(preprocess.bgr ? 2 - c : c));
-  }
-  return map;
-}
-
 void run(const Flags& flags) {
-  Graph model = load_model(flags.model);
-  const Dims shape = model.value(model.inputs()[0]).shape;
-  if (model.inputs().size() != 1 || shape.size() != 4 || shape[1] != 3)
-    throw input_error("expected a model that takes images of three channels").in_file(flags.model);
   const std::optional<Preprocess> found = find_preprocess(model_stem(flags.model));
-  Preprocess preprocess = found.value_or(Preprocess{});
-  if (!found) preprocess.scale = 1.0f / 255;
-  const Tensor images = calibration_images(flags, shape[2], shape[3]);
+  cli::PixelFlags pixels;
+  if (!found) pixels.scale = 1.0f / 255;
+  cli::ModelInput model = cli::load_model_input(flags.model, pixels);
+  if (model.channels != 3)
+    throw input_error("expected a model that takes images of three channels").in_file(flags.model);
+  const Tensor images = calibration_images(flags, model.preprocess.height, model.preprocess.width);
 
   QuantizeOptions options;
   options.correct_bias = false;
   options.rounding = Rounding::kNearest;
-  Quantizer quantizer(std::move(model), options);
+  Quantizer quantizer(std::move(model.graph), options);
   CalibrationImages set;
   set.data = images.data<uint8_t>().data();
   set.count = flags.count > 0 ? std::min(flags.count, images.dim(0)) : images.dim(0);
-  set.pixels = pixel_map(preprocess);
+  set.pixels = model.pixel_map(false);
   const Calibration calibration(quantizer.graph(), set);
   Ranges ranges;
   ranges.values = calibration.ranges(quantizer.values(), RangeMethod::kMinMax);
