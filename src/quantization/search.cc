@@ -53,6 +53,13 @@ class Search {
     return result_.trials.back().within;
   }
 
+  std::map<std::string, FloatKind> all_layers(FloatKind kind) const {
+    std::map<std::string, FloatKind> layers;
+    for (const LinearLayer& layer : quantizer_.layers())
+      layers.emplace(quantizer_.graph().node(layer.id).name, kind);
+    return layers;
+  }
+
   std::map<std::string, FloatKind> dearest(size_t n) const {
     std::map<std::string, FloatKind> layers = options_.kept;
     for (size_t i = 0; i < n; ++i) layers.emplace(result_.sensitivities[i].layer, options_.fallback);
@@ -71,8 +78,7 @@ class Search {
   void rank() {
     const std::vector<LinearLayer> candidates = quantizer_.layers();
     std::map<std::string, FloatKind> layers = options_.kept;
-    for (const LinearLayer& layer : candidates)
-      layers.emplace(quantizer_.graph().node(layer.id).name, options_.fallback);
+    layers.merge(all_layers(options_.fallback));
     const double none = judge_.judge(quantizer_.quantized(layers), kRankingImages).logit_error;
     size_t ranked = 0;
     for (const LinearLayer& layer : candidates) {
@@ -112,10 +118,7 @@ class Search {
   }
 
   void try_bf16(const Graph& original) {
-    std::map<std::string, FloatKind> layers;
-    for (const LinearLayer& layer : quantizer_.layers())
-      layers.emplace(quantizer_.graph().node(layer.id).name, FloatKind::kBf16);
-    result_.all_bf16 = judge("bf16", bf16_model(original), std::move(layers));
+    result_.all_bf16 = judge("bf16", bf16_model(original), all_layers(FloatKind::kBf16));
   }
 
   void choose() {
