@@ -14,7 +14,7 @@ class Widths {
  public:
   Widths(const Graph& graph, const Groups& groups);
 
-  /// Units that go, of groups.groups[group]. Which ones makes no difference.
+  /// Units that go, of groups.groups[group]; fewer than 0 return. Which ones makes no difference.
   void remove(size_t group, int64_t units);
   /// Whether every axis of the group would keep at least this many indices.
   bool can_remove(size_t group, int64_t units, int64_t least) const;
