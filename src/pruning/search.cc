@@ -22,8 +22,8 @@ struct Move {
 
 class Search {
  public:
-  Search(const Graph& graph, const Groups& groups, const std::vector<double>& scores,
-         const NodeCostModel& cost, const SearchOptions& options)
+  Search(const Graph& graph, const Groups& groups, const std::vector<double>& scores, const NodeCostOf& cost,
+         const SearchOptions& options)
       : graph_(graph), groups_(groups), cost_(cost), options_(options), widths_(graph, groups) {
     XDN_CHECK(scores.size() == static_cast<size_t>(groups.unit_count()));
     const std::vector<int64_t> granularity = granularity_of(groups, options.inner, options.trunk);
@@ -34,7 +34,7 @@ class Search {
     find_nodes();
     if (options.blocks) add_blocks();
     node_cost_.assign(node_count_, 0);
-    for (const NodeId id : graph.order()) total_ += node_cost_[index(id)] = cost_(graph_, id, widths_);
+    for (const NodeId id : graph.order()) total_ += node_cost_[index(id)] = cost_(id, widths_);
   }
 
   SearchResult run() {
@@ -55,7 +55,7 @@ class Search {
     }
     for (size_t g = 0; g < groups_.groups.size(); ++g) {
       out.remaining.push_back(widths_.remaining(g));
-      if (!closed_[g]) out.loss += loss_of(g, gone(g));
+      if (!in_block_[g]) out.loss += loss_of(g, gone(g));
     }
     out.cost = total_;
     out.reached = reached;
@@ -80,7 +80,8 @@ class Search {
     for (const double score : sorted) sums.push_back(sums.back() + score);
     losses_.push_back(std::move(sums));
     granularity_.push_back(granularity);
-    closed_.push_back(false);
+    in_block_.push_back(false);
+    closed_.push_back(group.trunk && !options_.trunks);
   }
 
   /// The nodes whose cost each group's width decides, and the groups that share one with it.
@@ -138,7 +139,7 @@ class Search {
   double cost_around(size_t g) const {
     double sum = 0;
     for (const NodeId id : nodes_[g]) {
-      if (!dead_[index(id)]) sum += cost_(graph_, id, widths_);
+      if (!dead_[index(id)]) sum += cost_(id, widths_);
     }
     return sum;
   }
@@ -214,7 +215,7 @@ class Search {
       total_ -= node_cost_[index(id)];
       dead_[index(id)] = true;
     }
-    for (const size_t g : block.inner) closed_[g] = true;
+    for (const size_t g : block.inner) closed_[g] = in_block_[g] = true;
     for (Candidate& other : blocks_) {  // one inside of the branch went with it
       if (!other.gone)
         other.inside =
@@ -226,7 +227,7 @@ class Search {
   void refresh(size_t g) {
     for (const NodeId id : nodes_[g]) {
       if (dead_[index(id)]) continue;
-      const double now = cost_(graph_, id, widths_);
+      const double now = cost_(id, widths_);
       total_ += now - node_cost_[index(id)];
       node_cost_[index(id)] = now;
     }
@@ -254,12 +255,13 @@ class Search {
 
   const Graph& graph_;
   const Groups& groups_;
-  const NodeCostModel& cost_;
+  const NodeCostOf& cost_;
   const SearchOptions& options_;
   Widths widths_;
   std::vector<std::vector<double>> losses_;  ///< by group: of its n least important units
   std::vector<int64_t> granularity_;
-  std::vector<bool> closed_;  ///< went with a block
+  std::vector<bool> closed_;    ///< keeps its width
+  std::vector<bool> in_block_;  ///< went with a block
   std::vector<std::vector<NodeId>> nodes_;
   std::vector<std::vector<size_t>> neighbours_;
   std::vector<Candidate> blocks_;
@@ -273,27 +275,26 @@ class Search {
 
 }  // namespace
 
-NodeCostModel macs_cost() {
-  return [](const Graph&, NodeId node, const Widths& widths) {
-    return static_cast<double>(widths.macs_effective(node));
+CostModel macs_cost() {
+  return [](const Graph&) -> NodeCostOf {
+    return [](NodeId node, const Widths& widths) { return static_cast<double>(widths.macs_effective(node)); };
   };
 }
 
 SearchResult search_widths(const Graph& graph, const Groups& groups, const std::vector<double>& scores,
-                           const NodeCostModel& cost, const SearchOptions& options) {
+                           const NodeCostOf& cost, const SearchOptions& options) {
   return Search(graph, groups, scores, cost, options).run();
 }
 
-SearchedStep plan_by_search(const Graph& graph, const UnitScores& scores, const NodeCostModel& cost,
+SearchedStep plan_by_search(const Graph& graph, const UnitScores& scores, const CostModel& cost,
                             const SearchOptions& options) {
   SearchedStep out;
   const Groups groups = find_groups(graph, options.keep);
-  {
-    const Widths whole(graph, groups);
-    for (const NodeId id : graph.order()) out.cost_before += cost(graph, id, whole);
-  }
+  const NodeCostOf cost_of = cost(graph);
+  const Widths whole(graph, groups);
+  for (const NodeId id : graph.order()) out.cost_before += cost_of(id, whole);
   std::vector<std::string> blocks;
-  if (options.blocks) blocks = search_widths(graph, groups, scores(graph, groups), cost, options).blocks;
+  if (options.blocks) blocks = search_widths(graph, groups, scores(graph, groups), cost_of, options).blocks;
 
   const Graph shallow = remove_named_blocks(graph, blocks);
   std::set<std::string> keep;
@@ -305,7 +306,7 @@ SearchedStep plan_by_search(const Graph& graph, const UnitScores& scores, const 
   const std::vector<double> worth = scores(shallow, left);
   SearchOptions narrow = options;
   narrow.blocks = false;
-  const SearchResult found = search_widths(shallow, left, worth, cost, narrow);
+  const SearchResult found = search_widths(shallow, left, worth, cost(shallow), narrow);
   out.cost = found.cost;
   out.reached = found.reached;
   out.step = plan_step(shallow, left, remove_least(left, worth, found.remaining), worth);

@@ -11,17 +11,19 @@
 
 namespace xdn::pruning {
 
-/// What a node costs at the widths that are left, in any unit: seconds, multiply-accumulates.
-using NodeCostModel = std::function<double(const Graph& graph, NodeId node, const Widths& widths)>;
+/// What a node of a graph costs at the widths that are left, in any unit: seconds, multiply-accumulates.
+using NodeCostOf = std::function<double(NodeId node, const Widths& widths)>;
+using CostModel = std::function<NodeCostOf(const Graph& graph)>;
 /// What every unit is worth, in any unit, so that sums over groups compare.
 using UnitScores = std::function<std::vector<double>(const Graph& graph, const Groups& groups)>;
 
-NodeCostModel macs_cost();
+CostModel macs_cost();
 
 struct SearchOptions {
   double target = 0;  ///< the cost that may remain
   int64_t min_width = 1;
   int64_t inner = 1, trunk = 1;     ///< widths are multiples of this many channels (granularity_of)
+  bool trunks = true;               ///< what shortcuts carry may become narrower
   bool blocks = true;               ///< whole residual branches may go
   std::set<std::string> keep = {};  ///< layers whose filters stay; a branch that holds one stays too
 };
@@ -40,7 +42,7 @@ struct SearchResult {
 /// is worth what is left of its cheapest inner group; one without inner groups stays. With target 0, the
 /// least cost there is.
 SearchResult search_widths(const Graph& graph, const Groups& groups, const std::vector<double>& scores,
-                           const NodeCostModel& cost, const SearchOptions& options);
+                           const NodeCostOf& cost, const SearchOptions& options);
 
 struct SearchedStep {
   PlanStep step;
@@ -49,7 +51,7 @@ struct SearchedStep {
 };
 /// A plan's step by search_widths: blocks first, then widths of the graph without them, with scores of its
 /// own.
-SearchedStep plan_by_search(const Graph& graph, const UnitScores& scores, const NodeCostModel& cost,
+SearchedStep plan_by_search(const Graph& graph, const UnitScores& scores, const CostModel& cost,
                             const SearchOptions& options);
 
 }  // namespace xdn::pruning

@@ -9,7 +9,7 @@ namespace {
 
 using pruning::find_groups;
 using pruning::Groups;
-using pruning::NodeCostModel;
+using pruning::NodeCostOf;
 using pruning::plan_by_search;
 using pruning::search_widths;
 using pruning::SearchOptions;
@@ -41,7 +41,7 @@ struct Case {
   Graph graph = parse_graph(kTwoBlocks);
   Groups groups = find_groups(graph);
   std::vector<double> scores = std::vector<double>(static_cast<size_t>(groups.unit_count()), 1);
-  NodeCostModel cost = pruning::macs_cost();
+  NodeCostOf cost = pruning::macs_cost()(graph);
 
   size_t group_of(const std::string& layer) const {
     for (size_t g = 0; g < groups.groups.size(); ++g) {
@@ -100,6 +100,16 @@ TEST(SearchWidths, LossIsTheSumOfTheScoresThatGo) {
   EXPECT_EQ(found.cost, static_cast<double>(graph_cost(pruned).macs_effective));
 }
 
+TEST(SearchWidths, LeavesTrunksWhereTold) {
+  Case c;
+  c.set_scores("s", 1e-6);
+  SearchOptions options;
+  options.trunks = options.blocks = false;
+  const SearchResult found = c.search(0.5 * c.whole(), options);
+  EXPECT_EQ(found.remaining[c.group_of("s")], 8);
+  EXPECT_TRUE(found.reached);
+}
+
 TEST(SearchWidths, DropsABlockThatIsWorthLittle) {
   Case c;
   c.set_scores("c", 1e-6);
@@ -128,7 +138,7 @@ TEST(SearchWidths, StaysAboveLeastWidthsAndInMultiples) {
 /// A kernel whose time falls in steps of four channels: the first three bring nothing.
 TEST(SearchWidths, CrossesAStepOfTime) {
   Case c;
-  c.cost = [](const Graph& graph, NodeId node, const Widths& widths) {
+  c.cost = [graph = c.graph](NodeId node, const Widths& widths) {
     const int64_t out = widths.width(graph.node(node).output, 1);
     return graph.node(node).type == OpType::kConv ? static_cast<double>((out + 3) / 4) : 0.0;
   };
@@ -167,7 +177,7 @@ TEST(PlanBySearch, ReplaysToTheCostItPromises) {
   options.inner = 2;
   for (const double share : {0.15, 0.4, 0.7}) {
     options.target = share * c.whole();
-    const auto found = plan_by_search(c.graph, scores, c.cost, options);
+    const auto found = plan_by_search(c.graph, scores, pruning::macs_cost(), options);
     EXPECT_TRUE(found.reached);
     EXPECT_EQ(found.cost_before, c.whole());
     const Graph pruned = pruning::apply_step(c.graph, found.step);
