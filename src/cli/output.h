@@ -21,8 +21,10 @@ class Output {
   template <class... Args>
   void print(fmt::format_string<Args...> format, Args&&... args) const {
     const std::string text = fmt::format(format, std::forward<Args>(args)...);
-    (void)std::fwrite(text.data(), 1, text.size(), json_path_ == "-" ? stderr : stdout);
+    (void)std::fwrite(text.data(), 1, text.size(), text_on_stderr() ? stderr : stdout);
   }
+  /// Whether text for people goes to stderr.
+  bool text_on_stderr() const { return json_path_ == "-"; }
   /// Writes the JSON, if it was asked for.
   void finish(const nlohmann::ordered_json& json) const;
 

@@ -1,15 +1,10 @@
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
 #include <vector>
 
 #include "base/error.h"
+#include "cli/child.h"
 #include "cli/train_flags.h"
 #include "cli/verbs.h"
 
@@ -34,19 +29,7 @@ std::vector<std::string> words_behind_verb() {
 /// Training brings libtorch, which nothing else needs: it is a program of its own, beside this one.
 int run(const TrainFlags& flags) {
   flags.check();
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::string program = (self.parent_path() / "xdn-train").string();
-  std::vector<std::string> words = words_behind_verb();
-  words.insert(words.begin(), program);
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  execv(program.c_str(), argv.data());
-  if (errno == ENOENT) {
-    throw failure("is not there: training needs libtorch, which this xdn was built without").in_file(program);
-  }
-  throw failure(std::string("cannot be started: ") + std::strerror(errno)).in_file(program);
+  become_program(program_beside("xdn-train"), words_behind_verb());
 }
 
 }  // namespace

@@ -43,6 +43,42 @@ CLI::Validator augment_check() {
       "");
 }
 
+/// Options of one program, in a group of its help.
+class Adder {
+ public:
+  Adder(CLI::App& app, const char* group) : app_(app), group_(group) {}
+
+  CLI::Option* text(const char* name, std::string& value, const char* type, const char* what) {
+    return app_.add_option(name, value, what)->type_name(type)->group(group_);
+  }
+  template <typename Number>
+  CLI::Option* whole(const char* name, Number& value, int64_t least, int64_t most, const char* what) {
+    return app_.add_option(name, value, what)
+        ->check(whole_number(least, most))
+        ->type_name("N")
+        ->capture_default_str()
+        ->group(group_);
+  }
+  CLI::Option* real(const char* name, double& value, CLI::Validator check, const char* what) {
+    return app_.add_option(name, value, what)
+        ->check(std::move(check))
+        ->type_name("X")
+        ->capture_default_str()
+        ->group(group_);
+  }
+  CLI::Option* choice(const char* name, std::string& value, std::vector<std::string> names,
+                      const char* what) {
+    return add_choice(app_, name, value, std::move(names), what)->group(group_);
+  }
+  void flag(const char* name, bool& value, const char* what) {
+    app_.add_flag(name, value, what)->group(group_);
+  }
+
+ private:
+  CLI::App& app_;
+  const char* const group_;
+};
+
 }  // namespace
 
 AugmentChoice parse_augment(const std::string& text) {
@@ -71,84 +107,70 @@ AugmentChoice parse_augment(const std::string& text) {
 }
 
 void TrainFlags::add_options(CLI::App& app) {
-  const auto text = [&](const char* name, std::string& value, const char* type, const char* what) {
-    return app.add_option(name, value, what)->type_name(type);
-  };
-  const auto whole = [&](const char* name, auto& value, int64_t least, int64_t most, const char* what) {
-    return app.add_option(name, value, what)
-        ->check(whole_number(least, most))
-        ->type_name("N")
-        ->capture_default_str();
-  };
-  const auto real = [&](const char* name, double& value, CLI::Validator check, const char* what) {
-    return app.add_option(name, value, what)->check(check)->type_name("X")->capture_default_str();
-  };
-  const char* const kArch = "A network without a file";
-  const char* const kLearning = "Learning";
-  const char* const kTeacher = "Distillation";
-  const char* const kRun = "The run";
-
-  text("MODEL", model, "", "The model to train further; or --arch");
-  text("--data", data, "DATA",
-       "Training images: pack, image folder or CIFAR-10 binary folder; of one with two halves, train")
+  Adder files(app, "Options");
+  app.add_option("MODEL", model, "The model to train further; or --arch")->type_name("");
+  files
+      .text("--data", data, "DATA",
+            "Training images: pack, image folder or CIFAR-10 binary folder; of one with two halves, train")
       ->required();
-  text("--val", val, "DATA", "Validation images: the epoch that does best on them is written");
-  text("--test", test, "DATA", "Looked at once, at the end");
-  text("-o,--output", out, "OUT.onnx|OUT.prototxt:OUT.caffemodel", "The model to write")->required();
+  files.text("--val", val, "DATA", "Validation images: the epoch that does best on them is written");
+  files.text("--test", test, "DATA", "Looked at once, at the end");
+  files.text("-o,--output", out, "OUT.onnx|OUT.prototxt:OUT.caffemodel", "The model to write")->required();
   output.add_option(app);
 
-  add_choice(app, "--arch", arch, training::architecture_names(), "Begin with this network, untrained")
-      ->group(kArch);
-  whole("--classes", classes, 2, kMostClasses, "Its outputs; default: the classes of the data")->group(kArch);
-  whole("--input", input, 8, kMostSide, "Side of its images; default: that of the data")->group(kArch);
-  for (const char* name : {"--classes", "--input"}) app.get_option(name)->default_str("");
+  Adder untrained(app, "A network without a file");
+  untrained.choice("--arch", arch, training::architecture_names(), "Begin with this network, untrained");
+  untrained.whole("--classes", classes, 2, kMostClasses, "Its outputs; default: the classes of the data")
+      ->default_str("");
+  untrained.whole("--input", input, 8, kMostSide, "Side of its images; default: that of the data")
+      ->default_str("");
 
-  whole("--epochs", epochs, 1, kMostEpochs, "Times through the training images")->group(kLearning);
-  whole("--batch", batch, 1, kMostBatch, "Images a step")->group(kLearning);
-  real("--lr", lr, real_number(0, 1e30), "The largest learning rate")->group(kLearning);
-  add_choice(app, "--schedule", schedule, {"cosine", "one-cycle"},
-             "Course of the learning rate; default: cosine")
-      ->group(kLearning);
-  real("--warmup", warmup, real_number(0, 1e5), "Epochs in which the learning rate rises")->group(kLearning);
-  real("--momentum", momentum, real_number(0, 0.9999), "Nesterov's")->group(kLearning);
-  real("--weight-decay", weight_decay, real_number(0, 10), "Of weights; BatchNorms and biases are spared")
-      ->group(kLearning);
-  real("--label-smoothing", label_smoothing, real_number(0, 0.99),
-       "Share of the label spread over all classes")
-      ->group(kLearning);
-  real("--ema", ema, real_number(0, 0.999999),
-       "Average the weights, keeping this share of the average a step; 0: no")
-      ->group(kLearning);
-  text("--augment", augment, "LIST", "Of crop:PIXELS, flip, cutout:PIXELS; or none")
-      ->check(augment_check())
-      ->capture_default_str()
-      ->group(kLearning);
-  whole("--reestimate-bn", reestimate, 0, 1'000'000'000,
-        "Take BatchNorm's statistics anew from N images at the end")
-      ->group(kLearning);
-  add_choice(app, "--precision", precision, {"fp32", "bf16"},
-             "Of activations and gradients; weights stay fp32. Default: fp32")
-      ->group(kLearning);
+  add_learning(app);
+  add_teaching(app);
 
-  text("--teacher", teacher, "MODEL", "A model of as many outputs whose predictions are learned")
-      ->group(kTeacher);
-  real("--temperature", temperature, real_number(0, 1000, true), "Softens both predictions")->group(kTeacher);
-  real("--alpha", alpha, real_number(0, 1), "Share of the teacher in the loss; the labels have the rest")
-      ->group(kTeacher);
-  real("--features", features, real_number(0, 1e6),
-       "Weight of the squared difference of the last pooled features")
-      ->group(kTeacher);
-
-  text("--run", run, "DIR", "Checkpoint and log; default: OUT's name with .run")->group(kRun);
-  app.add_flag("--resume", resume, "Go on from the last epoch in --run; with none there, begin")->group(kRun);
+  Adder whole_run(app, "The run");
+  whole_run.text("--run", run, "DIR", "Checkpoint and log; default: OUT's name with .run");
+  whole_run.flag("--resume", resume, "Go on from the last epoch in --run; with none there, begin");
   app.add_option("--seed", seed, "Equal seeds give equal weights")
       ->type_name("N")
       ->capture_default_str()
-      ->group(kRun);
-  whole("--threads", threads, 1, kMostThreads, "Default: what the machine grants")
-      ->default_str("")
-      ->group(kRun);
-  app.add_flag("--no-verify", no_verify, "Trust packs' data without comparing their SHA-256")->group(kRun);
+      ->group("The run");
+  whole_run.whole("--threads", threads, 1, kMostThreads, "Default: what the machine grants")->default_str("");
+  whole_run.flag("--no-verify", no_verify, "Trust packs' data without comparing their SHA-256");
+}
+
+void TrainFlags::add_learning(CLI::App& app) {
+  Adder learning(app, kLearningGroup);
+  learning.whole("--epochs", epochs, 1, kMostEpochs, "Times through the training images");
+  learning.whole("--batch", batch, 1, kMostBatch, "Images a step");
+  learning.real("--lr", lr, real_number(0, 1e30), "The largest learning rate");
+  learning.choice("--schedule", schedule, {"cosine", "one-cycle"},
+                  "Course of the learning rate; default: cosine");
+  learning.real("--warmup", warmup, real_number(0, 1e5), "Epochs in which the learning rate rises");
+  learning.real("--momentum", momentum, real_number(0, 0.9999), "Nesterov's");
+  learning.real("--weight-decay", weight_decay, real_number(0, 10),
+                "Of weights; BatchNorms and biases are spared");
+  learning.real("--label-smoothing", label_smoothing, real_number(0, 0.99),
+                "Share of the label spread over all classes");
+  learning.real("--ema", ema, real_number(0, 0.999999),
+                "Average the weights, keeping this share of the average a step; 0: no");
+  learning.text("--augment", augment, "LIST", "Of crop:PIXELS, flip, cutout:PIXELS; or none")
+      ->check(augment_check())
+      ->capture_default_str();
+  learning.whole("--reestimate-bn", reestimate, 0, 1'000'000'000,
+                 "Take BatchNorm's statistics anew from N images at the end");
+  learning.choice("--precision", precision, {"fp32", "bf16"},
+                  "Of activations and gradients; weights stay fp32. Default: fp32");
+}
+
+void TrainFlags::add_teaching(CLI::App& app) {
+  Adder teaching(app, kTeachingGroup);
+  teaching.text("--teacher", teacher, "MODEL", "A model of as many outputs whose predictions are learned");
+  teaching.real("--temperature", temperature, real_number(0, 1000, true), "Softens both predictions");
+  teaching.real("--alpha", alpha, real_number(0, 1),
+                "Share of the teacher in the loss; the labels have the rest");
+  teaching.real("--features", features, real_number(0, 1e6),
+                "Weight of the squared difference of the last pooled features");
 }
 
 void TrainFlags::check() const {

@@ -8,6 +8,10 @@
 
 namespace xdn::cli {
 
+/// Groups of options in --help.
+inline constexpr const char* kLearningGroup = "Learning";
+inline constexpr const char* kTeachingGroup = "Distillation";
+
 /// What xdn train takes. xdn checks it, and so does xdn-train, which xdn then becomes.
 struct TrainFlags {
   std::string model, arch, data, val, test, out, teacher, run;
@@ -21,6 +25,9 @@ struct TrainFlags {
   Output output;
 
   void add_options(CLI::App& app);
+  /// How is learned, and from whom: the part of the options that xdn prune has, too.
+  void add_learning(CLI::App& app);
+  void add_teaching(CLI::App& app);
   /// What the options cannot say one by one; throws a usage error.
   void check() const;
   /// --run, or OUT's stem with ".run".

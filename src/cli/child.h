@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace xdn::cli {
+
+/// The program of that name beside this one.
+std::string program_beside(const std::string& name);
+
+/// Becomes that program. Returns only by throwing: a failure naming it, where it is missing ("training needs
+/// libtorch") or cannot be started.
+[[noreturn]] void become_program(const std::string& program, const std::vector<std::string>& words);
+
+/// Runs the program and waits; what it prints on stdout goes to this process's stderr, if `quiet_stdout`.
+/// Ctrl-C reaches it as it reaches this process, and it ends when this process dies in whatever way. Throws
+/// what become_program throws, and where the program ended otherwise than by exit code 0: an input error for
+/// code 2, else a failure; the program has said why on stderr.
+void run_child(const std::string& program, const std::vector<std::string>& words, bool stdout_to_stderr);
+
+}  // namespace xdn::cli

@@ -1,0 +1,466 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <optional>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/image_set.h"
+#include "cli/model_input.h"
+#include "cli/model_output.h"
+#include "cli/prune_flags.h"
+#include "cli/prune_report.h"
+#include "cli/prune_stages.h"
+#include "cli/verbs.h"
+#include "evaluator/judge.h"
+#include "evaluator/removal_check.h"
+#include "formats/model_io.h"
+#include "fusion/passes.h"
+#include "fusion/pipeline.h"
+#include "pruning/scores_file.h"
+#include "pruning/search.h"
+
+namespace xdn::cli {
+namespace {
+
+using pruning::Plan;
+using pruning::PlanStep;
+using pruning::SearchedStep;
+
+/// A model of the run, with its file there and the plan's steps that led to it.
+struct Stage {
+  Graph graph;
+  std::string file;
+  Plan plan;
+};
+
+class Pruner {
+ public:
+  explicit Pruner(const PruneFlags& flags) : flags_(flags), report_(flags) {}
+
+  int run() {
+    check_request();
+    model_ = load_model_input(flags_.model, {});
+    warn_of_raw_pixels(model_);
+    try {
+      prune();
+    } catch (Error& error) {
+      if (error.file().empty()) error.in_file(model_file(flags_.model));
+      throw;
+    }
+    return 0;
+  }
+
+ private:
+  void check_request() const {
+    flags_.check();
+    flags_.output.check();
+    check_model_output(flags_.model, flags_.out);
+    check_output(flags_.plan_path());
+    check_output(xdn::model_stem(flags_.out) + ".preprocess.json");
+  }
+
+  void prune() {
+    (void)run_passes(model_.graph, cleanup_passes());
+    original_ = model_.graph;
+    if (flags_.train_folded) {
+      (void)fusion::fold_batchnorm(model_.graph);
+      model_.graph.eliminate_dead();
+      model_.graph.compact();
+    }
+    (void)pruning::find_groups(model_.graph, keep());  // names the layer of --keep that is none
+    const std::string images = flags_.val.empty() ? flags_.data : flags_.val;
+    images_.emplace(images, model_, flags_.val.empty() ? Split::kAuto : Split::kAuto,
+                    !flags_.learning.no_verify, DrawFlags{.images = kCheckImages, .seed = 1});
+    folder_.emplace(flags_);
+    Stage start{model_.graph, folder_->path("model.onnx"), {}};
+    if (!PruneFolder::has(start.file)) folder_->write(start.graph, start.file);
+    start.graph = load(start.file);
+    prepare_cost(start.graph);
+    finish(search(std::move(start)));
+  }
+
+  std::set<std::string> keep() const { return {flags_.keep.begin(), flags_.keep.end()}; }
+
+  Graph load(const std::string& file) const {
+    Graph graph = folder_->read(file);
+    (void)run_passes(graph, cleanup_passes());
+    return graph;
+  }
+
+  // ---- what is counted
+
+  void prepare_cost(const Graph& graph) {
+    if (flags_.by_latency() || !flags_.latency.table.empty()) {
+      table_.emplace(
+          flags_.latency.measure(graph, folder_->path("latency.json"), flags_.unit, flags_.trunk_unit));
+    }
+    if (flags_.by_latency()) {
+      cost_ = latency_cost(*table_);
+      fixed_ = table_->fixed_seconds();
+    } else {
+      cost_ = pruning::macs_cost();
+    }
+    whole_ = total_cost(graph);
+    report_.begin(graph, table_ ? &*table_ : nullptr);
+    if (!flags_.target_macs.empty() || !flags_.target_latency.empty()) check_reachable(graph);
+  }
+
+  /// Measured once, and read from the file ever after: a resumed run sees the same numbers.
+  void read_table(const Graph& graph) {
+    std::string file = flags_.latency_table;
+    if (file.empty()) {
+      file = folder_->path("latency.json");
+      if (!PruneFolder::has(file)) {
+        LatencyFlags how = flags_.latency;
+        how.exec.precision = flags_.run_precision;
+        how.exec.threads = static_cast<int>(flags_.learning.threads);
+        write_latency_table(measure_with_progress(graph, pruning::find_groups(graph, keep()),
+                                                  how.options(model_, flags_.unit, flags_.trunk_unit)),
+                            file);
+      }
+    }
+    table_.emplace(pruning::read_latency_table(file));
+    try {
+      table_->check(graph);
+    } catch (Error& error) {
+      throw error.in_file(file);
+    }
+  }
+
+  static pruning::CostModel latency_cost(const pruning::LatencyTable& table) {
+    return [&table](const Graph& graph) -> pruning::NodeCostOf {
+      const std::vector<std::string> order = pruning::table_names(graph);
+      std::vector<std::string> names(graph.node_count());
+      size_t at = 0;
+      for (const NodeId id : graph.order()) names[static_cast<size_t>(id)] = order[at++];
+      return [&table, &graph, names = std::move(names)](NodeId id, const pruning::Widths& widths) {
+        const Node& node = graph.node(id);
+        const auto width = [&](ValueId value) {
+          return graph.value(value).shape.size() < 2 ? 1 : widths.width(value, 1);
+        };
+        return table.layer_seconds(names[static_cast<size_t>(id)], width(node.inputs[0]), width(node.output));
+      };
+    };
+  }
+
+  double total_cost(const Graph& graph) const {
+    const pruning::Groups groups = pruning::find_groups(graph);
+    const pruning::Widths widths(graph, groups);
+    const pruning::NodeCostOf cost = cost_(graph);
+    double total = fixed_;
+    for (const NodeId id : graph.order()) total += cost(id, widths);
+    return total;
+  }
+
+  double target() const {
+    const Amount amount = flags_.by_latency() ? *flags_.seconds() : *flags_.macs();
+    return amount.share ? amount.value * whole_ : amount.value;
+  }
+
+  pruning::SearchOptions search_options(double target) const {
+    pruning::SearchOptions options;
+    options.target = target - fixed_;
+    options.min_width = flags_.min_width;
+    options.inner = flags_.unit;
+    options.trunk = flags_.trunk_unit;
+    options.trunks = !flags_.inner_only;
+    options.blocks = !flags_.no_blocks;
+    options.keep = keep();
+    return options;
+  }
+
+  /// Before any training: the least cost that widths and blocks allow.
+  void check_reachable(const Graph& graph) const {
+    const auto alike = [](const Graph&, const pruning::Groups& groups) {
+      return std::vector<double>(static_cast<size_t>(groups.unit_count()), 1);
+    };
+    const SearchedStep least = plan_by_search(graph, alike, cost_, search_options(0));
+    const double reachable = least.cost + fixed_;
+    if (target() >= reachable) return;
+    throw input_error(
+        fmt::format("cannot be pruned to {}: with widths of at least {} in multiples of {}, {} in trunks, {} "
+                    "can be reached",
+                    report_.cost_text(target(), whole_), flags_.min_width, flags_.unit, flags_.trunk_unit,
+                    report_.cost_text(reachable, whole_)));
+  }
+
+  // ---- steps
+
+  Stage search(Stage stage) {
+    if (!flags_.plan.empty()) return replay(std::move(stage));
+    if (flags_.max_drop) return as_fast_as_allowed(std::move(stage));
+    const double from = whole_, to = flags_.ratio ? 0 : target();
+    for (int k = 1; k <= flags_.steps; ++k) {
+      const double share = static_cast<double>(k) / static_cast<double>(flags_.steps);
+      const bool last = k == flags_.steps;
+      stage = step(k, stage, from * std::pow(to / from, share),
+                   last ? flags_.learning.epochs : flags_.step_epochs);
+    }
+    return stage;
+  }
+
+  Stage replay(Stage stage) {
+    const Plan plan = pruning::read_plan(flags_.plan);
+    const auto count = static_cast<int>(plan.steps.size());
+    for (int k = 1; k <= count; ++k) {
+      stage = carry_out(k, stage, plan.steps[static_cast<size_t>(k - 1)],
+                        k == count ? flags_.learning.epochs : flags_.step_epochs);
+    }
+    return stage;
+  }
+
+  /// Steps by a factor of the cost; one that costs too much accuracy is taken back and halved.
+  Stage as_fast_as_allowed(Stage best) {
+    constexpr double kFirstFactor = 0.6, kLeastStep = 0.95;
+    Judge judge = make_judge();
+    const double floor = judge.judge(original_).accuracy() - *flags_.max_drop / 100;
+    double factor = kFirstFactor, cost = whole_;
+    int accepted = 0, attempt = 1;
+    for (; attempt <= flags_.attempts && factor < kLeastStep; ++attempt) {
+      std::optional<Stage> next;
+      try {
+        next = step(attempt, best, cost * factor, std::max<int64_t>(1, flags_.step_epochs));
+      } catch (const Unreachable&) {
+        factor = std::sqrt(factor);
+        continue;
+      }
+      const double accuracy = judge.judge(next->graph).accuracy();
+      const bool good = accuracy >= floor;
+      report_.attempt(attempt, accuracy, floor, good);
+      if (good) {
+        best = std::move(*next);
+        cost = total_cost(best.graph);
+        accepted = attempt;
+      } else {
+        factor = std::sqrt(factor);
+      }
+    }
+    if (accepted == 0) {
+      report_.nothing_allowed(*flags_.max_drop);
+      return best;
+    }
+    // What the last training wins is the user's; it can only lose where it overfits.
+    Stage tuned = best;
+    tuned.file = folder_->path("final.onnx");
+    if (!PruneFolder::has(tuned.file)) folder_->train(best.file, tuned.file, flags_.learning.epochs);
+    tuned.graph = load(tuned.file);
+    return judge.judge(tuned.graph).accuracy() >= floor ? tuned : best;
+  }
+
+  struct Unreachable {};
+
+  /// Chooses what goes, and has it done.
+  Stage step(int k, const Stage& from, double cost, int64_t epochs) {
+    Stage start = from;
+    if (flags_.sparsity == "group-lasso") start = sparse(k, from, std::nullopt);
+    const std::string file = folder_->path(k, "plan.json");
+    if (!PruneFolder::has(file)) {
+      Plan plan;
+      plan.steps.push_back(choose(k, start, cost));
+      pruning::write_plan(plan, file);
+    }
+    return carry_out(k, start, pruning::read_plan(file).steps.at(0), epochs);
+  }
+
+  PlanStep choose(int k, const Stage& from, double cost) {
+    pruning::LayerScores given;
+    if (flags_.score() == pruning::Criterion::kTaylor) {
+      const std::string file = folder_->path(k, "scores.json");
+      if (!PruneFolder::has(file)) {
+        report_.stage(k, "scores");
+        folder_->score(from.file, file);
+      }
+      given = pruning::read_scores(file);
+    }
+    PlanStep step =
+        flags_.ranking == "cost" ? chosen_by_cost(k, from, cost, given) : chosen_by_rank(from, given);
+    step.seed = flags_.learning.seed;
+    step.method = fmt::format("{} {}", flags_.criterion, flags_.ranking);
+    if (flags_.sparsity != "none")
+      step.method +=
+          fmt::format(", {} {} for {} epochs", flags_.sparsity, flags_.strength(), flags_.sparsity_epochs);
+    return step;
+  }
+
+  pruning::ImportanceOptions importance_options(const pruning::LayerScores& given) const {
+    pruning::ImportanceOptions options;
+    options.criterion = flags_.score();
+    options.seed = flags_.learning.seed;
+    options.given = given;
+    return options;
+  }
+
+  PlanStep chosen_by_cost(int k, const Stage& from, double cost, const pruning::LayerScores& given) {
+    pruning::ImportanceOptions options = importance_options(given);
+    // Taylor's numbers are shares of the loss and add up; others compare within a layer only.
+    options.reduce = pruning::Reduce::kSum;
+    options.normalize = options.criterion == pruning::Criterion::kTaylor ? pruning::Normalize::kNone
+                                                                         : pruning::Normalize::kMean;
+    const auto scores = [&](const Graph& graph, const pruning::Groups& groups) {
+      return pruning::importance(graph, groups, options);
+    };
+    const SearchedStep found = plan_by_search(from.graph, scores, cost_, search_options(cost));
+    if (!found.reached && flags_.max_drop) throw Unreachable{};
+    if (!found.reached) log_warning("the widths that are left allow no more");
+    report_.chosen(k, found.step, found.cost + fixed_, whole_);
+    return found.step;
+  }
+
+  PlanStep chosen_by_rank(const Stage& from, const pruning::LayerScores& given) const {
+    const pruning::Groups groups = pruning::find_groups(from.graph, keep());
+    const std::vector<double> scores = pruning::importance(from.graph, groups, importance_options(given));
+    pruning::SelectOptions options;
+    options.ranking = *pruning::parse_ranking(flags_.ranking);
+    options.min_width = flags_.min_width;
+    options.granularity = pruning::granularity_of(groups, flags_.unit, flags_.trunk_unit);
+    if (flags_.inner_only) {
+      for (size_t g = 0; g < groups.groups.size(); ++g) {
+        if (groups.groups[g].trunk) options.granularity[g] = groups.groups[g].units;
+      }
+    }
+    if (flags_.ratio) {
+      options.ratio = flags_.ratio;
+    } else {
+      options.macs_effective = std::llround(target());
+    }
+    const pruning::Selection selection = pruning::select_units(from.graph, groups, scores, options);
+    if (!selection.reached) log_warning("widths and multiples allow no more");
+    PlanStep step = plan_step(from.graph, groups, selection.removed, scores);
+    step.keep = flags_.keep;
+    return step;
+  }
+
+  /// Trains what the plan removes towards zero; without a plan, all that is worth little.
+  Stage sparse(int k, const Stage& from, const std::optional<PlanStep>& step) {
+    Stage out = from;
+    out.file = folder_->path(k, "sparse.onnx");
+    if (!PruneFolder::has(out.file)) {
+      report_.stage(k, "sparsity");
+      std::vector<std::string> more{"--sparsity", flags_.sparsity, "--sparsity-strength",
+                                    fmt::format("{}", flags_.strength())};
+      if (step) {
+        Plan channels;
+        channels.steps.push_back(*step);
+        channels.steps[0].blocks.clear();
+        const std::string file = folder_->path(k, "sparse-plan.json");
+        pruning::write_plan(channels, file);
+        more.insert(more.end(), {"--prune-plan", file});
+      }
+      folder_->train(from.file, out.file, flags_.sparsity_epochs, more);
+    }
+    out.graph = load(out.file);
+    return out;
+  }
+
+  /// Removes what the step says, checks it, and trains.
+  Stage carry_out(int k, const Stage& from, PlanStep step, int64_t epochs) {
+    Stage start = from;
+    std::vector<std::string> blocks = step.blocks;
+    if (flags_.sparsity == "growing" || flags_.sparsity == "soft") {
+      if (!blocks.empty()) {
+        start.file = folder_->path(k, "shallow.onnx");
+        if (!PruneFolder::has(start.file))
+          folder_->write(pruning::remove_named_blocks(from.graph, blocks), start.file);
+        start.graph = load(start.file);
+      }
+      start = sparse(k, start, step);
+      if (flags_.sparsity == "soft") {
+        // Filters that grew again stay, others went in their place.
+        PlanStep final = pruning::read_plan(folder_->path(k, "sparse.run/plan.json")).steps.at(0);
+        final.method = step.method;
+        final.seed = step.seed;
+        step = std::move(final);
+      }
+      step.blocks.clear();
+    }
+    Stage out{{}, folder_->path(k, "pruned.onnx"), from.plan};
+    if (!PruneFolder::has(out.file)) folder_->write(removed(start.graph, step), out.file);
+    step.blocks = std::move(blocks);
+    out.plan.steps.push_back(std::move(step));
+    if (!flags_.plan_only && epochs > 0) {
+      const std::string tuned = folder_->path(k, "tuned.onnx");
+      if (!PruneFolder::has(tuned)) {
+        report_.stage(k, "training");
+        folder_->train(out.file, tuned, epochs);
+      }
+      out.file = tuned;
+    }
+    out.graph = load(out.file);
+    return out;
+  }
+
+  Graph removed(const Graph& graph, const PlanStep& step) {
+    const Graph shallow = pruning::remove_named_blocks(graph, step.blocks);
+    const pruning::Groups groups = pruning::find_groups(shallow, {step.keep.begin(), step.keep.end()});
+    const pruning::Removal removal = pruning::removal_of(shallow, groups, step);
+    Graph out = pruning::remove_channels(shallow, groups, removal);
+    const RemovalCheck check = check_removal(pruning::mask_channels(shallow, groups, removal), out,
+                                             images_->pixels(), images_->data(), images_->size());
+    log_info(fmt::format("masked == removed on {} images; executor within {:.2g} of the largest logit",
+                         check.images, check.executor_error));
+    return out;
+  }
+
+  // ---- the end
+
+  Judge make_judge() {
+    if (!val_) val_.emplace(flags_.val, model_, Split::kAuto, !flags_.learning.no_verify);
+    return judge_on(*val_, flags_.val);
+  }
+
+  Judge judge_on(const ImageSet& set, const std::string& path) const {
+    ExecOptions exec;
+    exec.threads = static_cast<int>(flags_.learning.threads);
+    try {
+      return {original_, {set.data(), set.labels(), set.pixels(), std::move(exec)}};
+    } catch (Error& error) {
+      if (error.layer().empty()) error.in_file(path);
+      throw;
+    }
+  }
+
+  void finish(Stage stage) {
+    // Whoever has MODEL and the plan gets the same layers.
+    const int64_t replayed = graph_cost(pruning::apply_plan(original_, stage.plan)).macs_effective;
+    XDN_CHECK(replayed == graph_cost(stage.graph).macs_effective);
+    if (!flags_.val.empty()) {
+      Judge judge = make_judge();
+      report_.verdict("val", judge.judge(stage.graph));
+      report_.speed(judge.speed_ratio(stage.graph));
+    }
+    if (!flags_.test.empty()) {
+      const ImageSet test(flags_.test, model_, Split::kAuto, !flags_.learning.no_verify);
+      report_.verdict("test", judge_on(test, flags_.test).judge(stage.graph));
+    }
+    std::string& steps = stage.graph.metadata["xdn.steps"];
+    steps += fmt::format("{}prune x{}", steps.empty() ? "" : "; ", stage.plan.steps.size());
+    pruning::write_plan(stage.plan, flags_.plan_path());
+    const std::string written = write_model(stage.graph, flags_.model, flags_.out);
+    report_.finish(stage.graph, table_ ? &*table_ : nullptr,
+                   fmt::format("{} and {}", written, printable(flags_.plan_path())));
+  }
+
+  static constexpr int64_t kCheckImages = 4;
+  const PruneFlags& flags_;
+  PruneReport report_;
+  ModelInput model_;
+  Graph original_;
+  std::optional<PruneFolder> folder_;
+  std::optional<ImageSet> images_, val_;
+  std::optional<pruning::LatencyTable> table_;
+  pruning::CostModel cost_;
+  double fixed_ = 0, whole_ = 0;
+};
+
+}  // namespace
+
+Action add_prune(CLI::App& app) {
+  const auto flags = std::make_shared<PruneFlags>();
+  flags->add_options(app);
+  return [flags] { return Pruner(*flags).run(); };
+}
+
+}  // namespace xdn::cli
