@@ -86,6 +86,7 @@ void TrainFlags::add_options(CLI::App& app) {
   const char* const kArch = "A network without a file";
   const char* const kLearning = "Learning";
   const char* const kTeacher = "Distillation";
+  const char* const kScores = "Scores";
   const char* const kRun = "The run";
 
   text("MODEL", model, "", "The model to train further; or --arch");
@@ -94,7 +95,7 @@ void TrainFlags::add_options(CLI::App& app) {
       ->required();
   text("--val", val, "DATA", "Validation images: the epoch that does best on them is written");
   text("--test", test, "DATA", "Looked at once, at the end");
-  text("-o,--output", out, "OUT.onnx|OUT.prototxt:OUT.caffemodel", "The model to write")->required();
+  text("-o,--output", out, "OUT.onnx|OUT.prototxt:OUT.caffemodel", "The model to write");
   output.add_option(app);
 
   add_choice(app, "--arch", arch, training::architecture_names(), "Begin with this network, untrained")
@@ -139,6 +140,12 @@ void TrainFlags::add_options(CLI::App& app) {
        "Weight of the squared difference of the last pooled features")
       ->group(kTeacher);
 
+  text("--scores", scores, "OUT.json",
+       "Train nothing: write what every filter is worth to the loss (Taylor), for xdn prune")
+      ->group(kScores);
+  whole("--score-images", score_images, 1, 1'000'000'000, "Training images that tell, in whole batches")
+      ->group(kScores);
+
   text("--run", run, "DIR", "Checkpoint and log; default: OUT's name with .run")->group(kRun);
   app.add_flag("--resume", resume, "Go on from the last epoch in --run; with none there, begin")->group(kRun);
   app.add_option("--seed", seed, "Equal seeds give equal weights")
@@ -160,6 +167,13 @@ void TrainFlags::check() const {
   if (warmup > static_cast<double>(epochs))
     refuse(fmt::format("--warmup {} is longer than --epochs {}", warmup, epochs));
   if (teacher.empty() && features != 0) refuse("--features goes with --teacher");
+  if (!scores.empty()) {
+    if (model.empty()) refuse("--scores goes with MODEL");
+    if (!out.empty() || !val.empty() || !test.empty() || !run.empty() || resume)
+      refuse("--scores trains nothing: --output, --val, --test, --run and --resume do not go with it");
+    return;
+  }
+  if (out.empty()) refuse("--output is required");
   (void)xdn::model_stem(out);
   (void)xdn::model_files(out);
 }
