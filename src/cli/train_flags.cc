@@ -115,7 +115,7 @@ void TrainFlags::add_options(CLI::App& app) {
       ->required();
   files.text("--val", val, "DATA", "Validation images: the epoch that does best on them is written");
   files.text("--test", test, "DATA", "Looked at once, at the end");
-  files.text("-o,--output", out, "OUT.onnx|OUT.prototxt:OUT.caffemodel", "The model to write")->required();
+  files.text("-o,--output", out, "OUT.onnx|OUT.prototxt:OUT.caffemodel", "The model to write");
   output.add_option(app);
 
   Adder untrained(app, "A network without a file");
@@ -127,6 +127,12 @@ void TrainFlags::add_options(CLI::App& app) {
 
   add_learning(app);
   add_teaching(app);
+
+  Adder scoring(app, "Scores");
+  scoring.text("--scores", scores, "OUT.json",
+               "Train nothing: write what every filter is worth to the loss (Taylor), for xdn prune");
+  scoring.whole("--score-images", score_images, 1, 1'000'000'000,
+                "Training images that tell, in whole batches");
 
   Adder whole_run(app, "The run");
   whole_run.text("--run", run, "DIR", "Checkpoint and log; default: OUT's name with .run");
@@ -182,6 +188,13 @@ void TrainFlags::check() const {
   if (warmup > static_cast<double>(epochs))
     refuse(fmt::format("--warmup {} is longer than --epochs {}", warmup, epochs));
   if (teacher.empty() && features != 0) refuse("--features goes with --teacher");
+  if (!scores.empty()) {
+    if (model.empty()) refuse("--scores goes with MODEL");
+    if (!out.empty() || !val.empty() || !test.empty() || !run.empty() || resume)
+      refuse("--scores trains nothing: --output, --val, --test, --run and --resume do not go with it");
+    return;
+  }
+  if (out.empty()) refuse("--output is required");
   (void)xdn::model_stem(out);
   (void)xdn::model_files(out);
 }

@@ -13,7 +13,9 @@
 #include "evaluator/resources.h"
 #include "formats/model_io.h"
 #include "fusion/passes.h"
+#include "pruning/scores_file.h"
 #include "training/architectures.h"
+#include "training/taylor.h"
 #include "training/trainer.h"
 
 namespace xdn::cli {
@@ -23,6 +25,7 @@ using training::TrainResult;
 
 void check_outputs(const TrainFlags& flags) {
   flags.output.check();
+  if (!flags.scores.empty()) return check_output(flags.scores);
   std::error_code ignored;
   for (const std::string& out : xdn::model_files(flags.out)) {
     check_output(out);
@@ -113,7 +116,7 @@ training::TrainOptions options_of(const TrainFlags& flags) {
   o.reestimate = flags.reestimate;
   o.seed = flags.seed;
   o.threads = static_cast<int>(flags.threads);
-  o.run_folder = flags.run_folder();
+  if (flags.scores.empty()) o.run_folder = flags.run_folder();
   o.resume = flags.resume;
   return o;
 }
@@ -199,6 +202,34 @@ void finish(const TrainFlags& flags, const TrainResult& result) {
   out.finish(json);
 }
 
+void write_scores(const TrainFlags& flags, ModelInput& model, const training::ImageSet& images,
+                  const std::optional<training::Teacher>& teacher) {
+  const training::TrainOptions options = options_of(flags);
+  pruning::ScoresFile file{.images = training::taylor_images(images, options, flags.score_images),
+                           .seed = flags.seed,
+                           .layers = {}};
+  try {
+    file.layers = training::taylor_scores(std::move(model.graph), model.preprocess, images, teacher, options,
+                                          file.images);
+  } catch (Error& error) {
+    throw error.in_file(model_file(model.spec));
+  }
+  pruning::write_scores(file, flags.scores);
+  size_t filters = 0;
+  for (const auto& entry : file.layers) filters += entry.second.size();
+  const Output& out = flags.output;
+  out.print("scored      {} filters of {} layers by {} images\n", filters, file.layers.size(), file.images);
+  out.print("wrote {}\n", printable(flags.scores));
+  nlohmann::ordered_json json;
+  json["model"] = flags.model;
+  json["data"] = flags.data;
+  json["scores"] = flags.scores;
+  json["images"] = file.images;
+  json["layers"] = file.layers.size();
+  json["filters"] = filters;
+  out.finish(json);
+}
+
 int train(const TrainFlags& flags) {
   flags.check();
   check_outputs(flags);
@@ -233,6 +264,10 @@ int train(const TrainFlags& flags) {
   log_info(fmt::format("{} training images of {} classes", images.dataset().size(),
                        images.dataset().classes().size()));
 
+  if (!flags.scores.empty()) {
+    write_scores(flags, model, images.set(), teacher);
+    return kDone;
+  }
   Narrator narrator(flags);
   TrainResult result;
   try {

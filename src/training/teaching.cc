@@ -49,6 +49,19 @@ void check_teacher(const Teacher& teacher, const Module& module, const Module& s
   }
 }
 
+TeacherModule begin_teaching(const Teacher& teacher, const Preprocess& preprocess, const Module& student,
+                             const ImageSet& images, const TrainOptions& options, const at::Device& device) {
+  try {
+    TeacherModule module(teacher, preprocess, device);
+    module.module().set_compute_type(options.bf16 ? at::kBFloat16 : at::kFloat);
+    check_teacher(teacher, module.module(), student, images.height, images.width,
+                  options.feature_weight != 0);
+    return module;
+  } catch (Error& error) {
+    throw teacher.file.empty() ? error : error.in_file(teacher.file);
+  }
+}
+
 at::Tensor loss_of(const Module::Result& student, const Module::Result* teacher, const at::Tensor& labels,
                    const TrainOptions& options) {
   const at::Tensor loss =

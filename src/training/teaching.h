@@ -2,6 +2,10 @@
 
 #include <torch/types.h>
 
+#include <optional>
+#include <span>
+
+#include "training/augment.h"
 #include "training/module.h"
 #include "training/trainer.h"
 
@@ -26,6 +30,11 @@ class TeacherModule {
 /// where features count, as many features.
 void check_teacher(const Teacher& teacher, const Module& module, const Module& student, int64_t height,
                    int64_t width, bool features);
+
+/// The teacher of this student for these images, in the precision of the options, checked; errors name its
+/// file.
+TeacherModule begin_teaching(const Teacher& teacher, const Preprocess& preprocess, const Module& student,
+                             const ImageSet& images, const TrainOptions& options, const at::Device& device);
 
 /// The loss that TrainOptions describes; `teacher` is null without one.
 at::Tensor loss_of(const Module::Result& student, const Module::Result* teacher, const at::Tensor& labels,

@@ -10,13 +10,13 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/sha256.h"
 #include "base/thread_pool.h"
 #include "training/evaluation.h"
 #include "training/loader.h"
 #include "training/module.h"
 #include "training/optimizer.h"
 #include "training/run_folder.h"
+#include "training/settings.h"
 #include "training/teaching.h"
 
 namespace xdn::training {
@@ -27,52 +27,6 @@ using Tensors = std::vector<at::Tensor>;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-/// Labels, and the pixels of every sixteenth image.
-std::string digest_of(const ImageSet& images) {
-  constexpr int64_t kStride = 16;
-  Sha256 sum;
-  sum.update(images.labels.data(), images.labels.size_bytes());
-  for (int64_t i = 0; i < images.size(); i += kStride) {
-    sum.update(images.image(i), static_cast<size_t>(images.image_bytes()));
-  }
-  return sum.hex().substr(0, 16);
-}
-
-std::string digest_of(const Graph& graph) {
-  const std::string text = print(graph);
-  return sha256_hex(text.data(), text.size()).substr(0, 16);
-}
-
-/// All that decides how a run goes, by the names of its options.
-ordered_json settings_of(const Graph& graph, const TrainData& data, const std::optional<Teacher>& teacher,
-                         const TrainOptions& o) {
-  ordered_json s;
-  s["model"] = digest_of(graph);
-  s["data"] = digest_of(data.train);
-  if (data.val) s["val"] = digest_of(*data.val);
-  if (teacher) s["teacher"] = digest_of(teacher->graph);
-  s["epochs"] = o.epochs;
-  s["batch"] = o.batch;
-  s["lr"] = o.rate;
-  s["schedule"] = o.schedule == ScheduleKind::kCosine ? "cosine" : "one-cycle";
-  s["warmup"] = o.warmup;
-  s["momentum"] = o.momentum;
-  s["weight-decay"] = o.weight_decay;
-  s["label-smoothing"] = o.label_smoothing;
-  s["ema"] = o.ema;
-  s["crop"] = o.augmentation.crop;
-  s["flip"] = o.augmentation.flip;
-  s["cutout"] = o.augmentation.cutout;
-  s["precision"] = o.bf16 ? "bf16" : "fp32";
-  if (teacher) {
-    s["temperature"] = o.temperature;
-    s["alpha"] = o.alpha;
-    s["features"] = o.feature_weight;
-  }
-  s["seed"] = o.seed;
-  return s;
 }
 
 class Trainer {
@@ -89,7 +43,8 @@ class Trainer {
     check(teacher);
     at::set_num_threads(options_.threads > 0 ? options_.threads : available_cpus());
     module_.move_to(device_);
-    if (teacher) begin_teaching(*teacher);
+    if (teacher)
+      teacher_.emplace(begin_teaching(*teacher, preprocess_, module_, data_.train, options_, device_));
     folder_.emplace(options_.run_folder, options_.resume);
     optimizer_.emplace(module_, Optimizer::Options{.momentum = options_.momentum,
                                                    .weight_decay = options_.weight_decay,
@@ -124,17 +79,6 @@ class Trainer {
 
  private:
   at::ScalarType compute_type() const { return options_.bf16 ? at::kBFloat16 : at::kFloat; }
-
-  void begin_teaching(const Teacher& teacher) {
-    try {
-      teacher_.emplace(teacher, preprocess_, device_);
-      teacher_->module().set_compute_type(compute_type());
-      check_teacher(teacher, teacher_->module(), module_, data_.train.height, data_.train.width,
-                    options_.feature_weight != 0);
-    } catch (Error& error) {
-      throw teacher.file.empty() ? error : error.in_file(teacher.file);
-    }
-  }
 
   void check(const std::optional<Teacher>& teacher) const {
     const Graph& graph = module_.structure();

@@ -292,6 +292,33 @@ TEST_F(Train, BadInputIsOneLine) {
                  "absent/out.onnx: cannot write: the folder does not exist");
 }
 
+TEST_F(Train, ScoresOfEveryFilter) {
+  write_text(dir_ / "net.preprocess.json", color_preprocess());
+  const std::string model = write_onnx(dir_.path().string());
+  const auto words = [&](const std::string& out, const Words& more = {}) {
+    Words all{"train", model, "--data", dir_ / "train", "--scores", out, "--batch", "16"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  const Finished finished = run_xdn(
+      words(dir_ / "scores.json", {"--score-images", "30", "--seed", "3", "--json", dir_ / "result.json"}));
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  EXPECT_THAT(finished.out, HasSubstr("scored      6 filters of 2 layers by 32 images"));
+  const auto scores = nlohmann::json::parse(read_text(dir_ / "scores.json"));
+  EXPECT_EQ(scores.at("criterion"), "taylor");
+  EXPECT_EQ(scores.at("images"), 32);
+  EXPECT_EQ(scores.at("seed"), 3);
+  EXPECT_EQ(scores.at("layers").at("conv").size(), 3u);
+  EXPECT_EQ(scores.at("layers").at("fc").size(), 3u);
+  EXPECT_EQ(nlohmann::json::parse(read_text(dir_ / "result.json")).at("filters"), 6);
+  EXPECT_FALSE(fs::exists(dir_ / "net.run"));
+  expect_refusal(words(dir_ / "absent/scores.json"), "absent/scores.json: cannot write");
+  expect_refusal(words(dir_ / "s.json", {"-o", dir_ / "out.onnx"}), "--scores trains nothing");
+  expect_refusal({"train", "--arch", "resnet20", "--data", dir_ / "train", "--scores", dir_ / "s.json"},
+                 "--scores goes with MODEL");
+  expect_refusal({"train", model, "--data", dir_ / "train"}, "--output is required");
+}
+
 TEST_F(Train, QuantizedModelsAreRefused) {
   write_text(dir_ / "net.preprocess.json", color_preprocess());
   const std::string path = write_onnx(dir_.path().string(), [](onnx::ModelProto& m) {

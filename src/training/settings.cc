@@ -1,0 +1,53 @@
+#include "training/settings.h"
+
+#include "base/sha256.h"
+
+namespace xdn::training {
+
+using nlohmann::ordered_json;
+
+std::string digest_of(const ImageSet& images) {
+  constexpr int64_t kStride = 16;
+  Sha256 sum;
+  sum.update(images.labels.data(), images.labels.size_bytes());
+  for (int64_t i = 0; i < images.size(); i += kStride) {
+    sum.update(images.image(i), static_cast<size_t>(images.image_bytes()));
+  }
+  return sum.hex().substr(0, 16);
+}
+
+std::string digest_of(const Graph& graph) {
+  const std::string text = print(graph);
+  return sha256_hex(text.data(), text.size()).substr(0, 16);
+}
+
+ordered_json settings_of(const Graph& graph, const TrainData& data, const std::optional<Teacher>& teacher,
+                         const TrainOptions& o) {
+  ordered_json s;
+  s["model"] = digest_of(graph);
+  s["data"] = digest_of(data.train);
+  if (data.val) s["val"] = digest_of(*data.val);
+  if (teacher) s["teacher"] = digest_of(teacher->graph);
+  s["epochs"] = o.epochs;
+  s["batch"] = o.batch;
+  s["lr"] = o.rate;
+  s["schedule"] = o.schedule == ScheduleKind::kCosine ? "cosine" : "one-cycle";
+  s["warmup"] = o.warmup;
+  s["momentum"] = o.momentum;
+  s["weight-decay"] = o.weight_decay;
+  s["label-smoothing"] = o.label_smoothing;
+  s["ema"] = o.ema;
+  s["crop"] = o.augmentation.crop;
+  s["flip"] = o.augmentation.flip;
+  s["cutout"] = o.augmentation.cutout;
+  s["precision"] = o.bf16 ? "bf16" : "fp32";
+  if (teacher) {
+    s["temperature"] = o.temperature;
+    s["alpha"] = o.alpha;
+    s["features"] = o.feature_weight;
+  }
+  s["seed"] = o.seed;
+  return s;
+}
+
+}  // namespace xdn::training

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "training/trainer.h"
+
+namespace xdn::training {
+
+/// 16 hexadecimal digits. Of images: labels, and the pixels of every sixteenth.
+std::string digest_of(const ImageSet& images);
+std::string digest_of(const Graph& graph);
+
+/// All that decides how a run goes, by the names of its options; what --resume compares.
+nlohmann::ordered_json settings_of(const Graph& graph, const TrainData& data,
+                                   const std::optional<Teacher>& teacher, const TrainOptions& options);
+
+}  // namespace xdn::training
