@@ -273,7 +273,7 @@ class Pruner {
         report_.stage(k, "scores");
         folder_->score(from.file, file);
       }
-      given = pruning::read_scores(file);
+      given = pruning::read_scores(file).layers;
     }
     PlanStep step =
         flags_.ranking == "cost" ? chosen_by_cost(k, from, cost, given) : chosen_by_rank(from, given);

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -14,6 +16,20 @@
 namespace xdn::training {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+/// A process that was killed holds its lock until the last of its memory is gone.
+bool locked(int fd) {
+  constexpr int kTries = 20;
+  for (int i = 0; i < kTries; ++i) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return false;
+}
+
+}  // namespace
 
 RunFolder::RunFolder(std::string path, bool resume) : path_(std::move(path)), resume_(resume) {
   std::error_code error;
@@ -24,7 +40,7 @@ RunFolder::RunFolder(std::string path, bool resume) : path_(std::move(path)), re
   }
   lock_ = open((path_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock_ < 0) throw input_error(std::string("cannot write: ") + std::strerror(errno)).in_file(path_);
-  const bool busy = flock(lock_, LOCK_EX | LOCK_NB) != 0;
+  const bool busy = !locked(lock_);
   const bool taken = !resume_ && fs::exists(checkpoint_path(), error);
   if (busy || taken) {
     close(lock_);
