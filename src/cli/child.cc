@@ -11,7 +11,6 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "cli/process.h"
 
 namespace xdn::cli {
 namespace {
@@ -52,7 +51,7 @@ void become_program(const std::string& program, const std::vector<std::string>& 
   cannot_start(program, errno);
 }
 
-void run_child(const std::string& program, const std::vector<std::string>& words, bool stdout_to_stderr) {
+int run_child(const std::string& program, const std::vector<std::string>& words, bool stdout_to_stderr) {
   if (access(program.c_str(), X_OK) != 0) cannot_start(program, errno);
   std::fflush(stdout);
   std::vector<std::string> own = with_program(program, words);
@@ -72,12 +71,8 @@ void run_child(const std::string& program, const std::vector<std::string>& words
   while (waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) throw failure(std::string("lost a process: ") + std::strerror(errno));
   }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == kDone) return;
   if (WIFEXITED(status) && WEXITSTATUS(status) == kNotFound) cannot_start(program, ENOEXEC);
-  if (WIFEXITED(status)) {
-    const std::string message = fmt::format("training ended with exit code {}", WEXITSTATUS(status));
-    throw WEXITSTATUS(status) == kWrongInput ? input_error(message) : failure(message);
-  }
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
   throw failure(fmt::format("training was ended by signal {}", WTERMSIG(status)));
 }
 

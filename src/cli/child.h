@@ -12,10 +12,10 @@ std::string program_beside(const std::string& name);
 /// libtorch") or cannot be started.
 [[noreturn]] void become_program(const std::string& program, const std::vector<std::string>& words);
 
-/// Runs the program and waits; what it prints on stdout goes to this process's stderr, if `quiet_stdout`.
-/// Ctrl-C reaches it as it reaches this process, and it ends when this process dies in whatever way. Throws
-/// what become_program throws, and where the program ended otherwise than by exit code 0: an input error for
-/// code 2, else a failure; the program has said why on stderr.
-void run_child(const std::string& program, const std::vector<std::string>& words, bool stdout_to_stderr);
+/// Runs the program and waits for its exit code; what is not kDone, the program has explained on stderr. What
+/// it prints on stdout goes to this process's stderr, if wanted. Ctrl-C reaches it as it reaches this
+/// process, and it ends when this process dies in whatever way. Throws what become_program throws, and a
+/// failure where a signal ended it.
+int run_child(const std::string& program, const std::vector<std::string>& words, bool stdout_to_stderr);
 
 }  // namespace xdn::cli

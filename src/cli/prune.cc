@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/dataset_flags.h"
 #include "cli/image_set.h"
 #include "cli/model_input.h"
 #include "cli/model_output.h"
@@ -46,6 +48,8 @@ class Pruner {
     warn_of_raw_pixels(model_);
     try {
       prune();
+    } catch (const TrainingEnded& ended) {
+      return ended.code;
     } catch (Error& error) {
       if (error.file().empty()) error.in_file(model_file(flags_.model));
       throw;
@@ -71,15 +75,28 @@ class Pruner {
       model_.graph.compact();
     }
     (void)pruning::find_groups(model_.graph, keep());  // names the layer of --keep that is none
+    for (const std::string& data : {flags_.data, flags_.val, flags_.test}) check_classes(data);
     const std::string images = flags_.val.empty() ? flags_.data : flags_.val;
-    images_.emplace(images, model_, flags_.val.empty() ? Split::kAuto : Split::kAuto,
-                    !flags_.learning.no_verify, DrawFlags{.images = kCheckImages, .seed = 1});
+    images_.emplace(images, model_, Split::kAuto, !flags_.learning.no_verify,
+                    DrawFlags{.images = kCheckImages, .seed = 1});
     folder_.emplace(flags_);
     Stage start{model_.graph, folder_->path("model.onnx"), {}};
     if (!PruneFolder::has(start.file)) folder_->write(start.graph, start.file);
     start.graph = load(start.file);
     prepare_cost(start.graph);
     finish(search(std::move(start)));
+  }
+
+  /// What training would find out much later.
+  void check_classes(const std::string& data) const {
+    if (data.empty()) return;
+    const auto classes = open_images(data, Split::kAuto, model_)->classes().size();
+    const int64_t outputs = model_.graph.value(model_.graph.outputs().at(0)).shape.at(1);
+    if (static_cast<int64_t>(classes) != outputs) {
+      throw input_error(
+          fmt::format("holds {} classes, {} has {} outputs", classes, printable(model_.spec), outputs))
+          .in_file(data);
+    }
   }
 
   std::set<std::string> keep() const { return {flags_.keep.begin(), flags_.keep.end()}; }
@@ -93,10 +110,7 @@ class Pruner {
   // ---- what is counted
 
   void prepare_cost(const Graph& graph) {
-    if (flags_.by_latency() || !flags_.latency.table.empty()) {
-      table_.emplace(
-          flags_.latency.measure(graph, folder_->path("latency.json"), flags_.unit, flags_.trunk_unit));
-    }
+    if (flags_.by_latency() || !flags_.latency_table.empty()) read_table(graph);
     if (flags_.by_latency()) {
       cost_ = latency_cost(*table_);
       fixed_ = table_->fixed_seconds();
@@ -133,15 +147,15 @@ class Pruner {
   static pruning::CostModel latency_cost(const pruning::LatencyTable& table) {
     return [&table](const Graph& graph) -> pruning::NodeCostOf {
       const std::vector<std::string> order = pruning::table_names(graph);
-      std::vector<std::string> names(graph.node_count());
+      std::map<NodeId, std::string> names;
       size_t at = 0;
-      for (const NodeId id : graph.order()) names[static_cast<size_t>(id)] = order[at++];
+      for (const NodeId id : graph.order()) names[id] = order[at++];
       return [&table, &graph, names = std::move(names)](NodeId id, const pruning::Widths& widths) {
         const Node& node = graph.node(id);
         const auto width = [&](ValueId value) {
           return graph.value(value).shape.size() < 2 ? 1 : widths.width(value, 1);
         };
-        return table.layer_seconds(names[static_cast<size_t>(id)], width(node.inputs[0]), width(node.output));
+        return table.layer_seconds(names.at(id), width(node.inputs[0]), width(node.output));
       };
     };
   }

@@ -15,6 +15,7 @@
 #include "cli/child.h"
 #include "cli/model_input.h"
 #include "cli/model_output.h"
+#include "cli/process.h"
 
 namespace xdn::cli {
 namespace {
@@ -91,7 +92,8 @@ std::vector<std::string> PruneFolder::words(const std::string& model) const {
 
 void PruneFolder::call(std::vector<std::string> words) const {
   log_info(fmt::format("xdn train {}", fmt::join(words, " ")));
-  run_child(program_beside("xdn-train"), words, flags_.output.text_on_stderr());
+  const int code = run_child(program_beside("xdn-train"), words, flags_.output.text_on_stderr());
+  if (code != kDone) throw TrainingEnded{code};
 }
 
 void PruneFolder::score(const std::string& model, const std::string& scores) const {

@@ -10,6 +10,11 @@
 
 namespace xdn::cli {
 
+/// xdn-train ended with this exit code, and has said why.
+struct TrainingEnded {
+  int code;
+};
+
 /// The folder of a pruning run. What it does is a chain of stages, and a stage is done when its file is
 /// there: files appear whole. So a run that was ended in whatever way goes on where it was.
 ///
@@ -40,7 +45,7 @@ class PruneFolder {
   void write(const Graph& graph, const std::string& path) const;
   Graph read(const std::string& path) const;
 
-  /// xdn-train on a model of this run.
+  /// xdn-train on a model of this run. Throws TrainingEnded.
   void score(const std::string& model, const std::string& scores) const;
   void train(const std::string& model, const std::string& out, int64_t epochs,
              const std::vector<std::string>& more = {}) const;

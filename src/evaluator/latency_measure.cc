@@ -54,7 +54,8 @@ class Measurement {
       : graph_(graph), groups_(groups), options_(options), names_(pruning::table_names(graph)) {
     options_.exec.batch_hint = options.batch;
     const Dims input = graph.inputs().empty() ? Dims() : graph.value(graph.inputs()[0]).shape;
-    if (input.size() != 4) throw input_error("the input has shape " + to_string(input) + ", expected [N,c,h,w]");
+    if (input.size() != 4)
+      throw input_error("the input has shape " + to_string(input) + ", expected [N,c,h,w]");
     channels_ = input[1];
     height_ = input[2];
     width_ = input[3];
@@ -100,7 +101,8 @@ class Measurement {
     if (options_.prepare) cut = options_.prepare(std::move(cut));
     variant.executor = std::make_unique<Executor>(std::move(cut), options_.exec);
     const std::vector<StepReport> steps = variant.executor->steps();
-    if (steps.empty()) throw input_error("runs through the reference implementation: there are no steps to time");
+    if (steps.empty())
+      throw input_error("runs through the reference implementation: there are no steps to time");
     variant.layers = map.layers_of(steps);
     variant.step_seconds.resize(steps.size());
     variant.executor->start_profile();

@@ -66,8 +66,8 @@ double estimate(const LatencyShape& shape, const CostLine& line, int64_t in, int
 
 /// Where a width lies among the measured ones.
 struct Spot {
-  size_t low, high;  ///< equal where there is one
-  double share;      ///< of the way from low to high; below 0 or above 1 outside
+  size_t low, high;   ///< equal where there is one
+  double share;       ///< of the way from low to high; below 0 or above 1 outside
   double proportion;  ///< below the smallest: the width to it; else 1
   bool above;         ///< the largest
 };
@@ -135,7 +135,8 @@ LatencyTable::LatencyTable(LatencyData data) : data_(std::move(data)) {
     const bool sound = std::all_of(points.begin(), points.end(), [](const LatencyShape::Point& p) {
       return p.in >= 1 && p.out >= 1 && std::isfinite(p.seconds) && p.seconds >= 0;
     });
-    if (points.empty() || !sound || std::adjacent_find(points.begin(), points.end(), ascend) != points.end()) {
+    if (points.empty() || !sound ||
+        std::adjacent_find(points.begin(), points.end(), ascend) != points.end()) {
       throw input_error("shape '" + printable(shape.shape) +
                         "' of the latency table needs points of positive widths, in ascending order");
     }
@@ -187,7 +188,8 @@ double LatencyTable::predict(const Graph& graph) const {
   for (size_t i = 0; i < names.size(); ++i) {
     const Node& node = graph.node(graph.order()[i]);
     if (is_linear(graph, node) && !shape_of_.contains(names[i]))
-      throw input_error("the latency table is of another model: it does not know this layer").in_layer(names[i]);
+      throw input_error("the latency table is of another model: it does not know this layer")
+          .in_layer(names[i]);
     const LayerWidths widths = layer_widths(graph, node);
     seconds += layer_seconds(names[i], widths.in, widths.out);
   }

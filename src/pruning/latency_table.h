@@ -79,7 +79,7 @@ class LatencyTable {
   static Grid grid_of(const LatencyShape& shape);
 
   LatencyData data_;
-  std::vector<Grid> grids_;               ///< one per shape
+  std::vector<Grid> grids_;                 ///< one per shape
   std::map<std::string, size_t> shape_of_;  ///< by layer
 };
 

@@ -197,10 +197,11 @@ TEST_F(Prune, WhatCannotBeReachedIsSaidBeforeTraining) {
 
 TEST_F(Prune, BadInputIsOneLine) {
   const auto refused = [&](const Words& all, const std::string& expected, int code = 2) {
+    fs::remove_all(dir_ / "out.run");
     const Finished finished = run_xdn(all);
     EXPECT_EQ(finished.code, code) << finished.err;
     EXPECT_THAT(finished.err, HasSubstr(expected));
-    EXPECT_EQ(lines_of(finished.err).size(), code == 2 ? 1u : lines_of(finished.err).size()) << finished.err;
+    EXPECT_EQ(lines_of(finished.err).size(), 1u) << finished.err;
     EXPECT_FALSE(fs::exists(out()));
   };
   refused(words({}), "expected one of --target-latency, --target-macs");
@@ -215,13 +216,14 @@ TEST_F(Prune, BadInputIsOneLine) {
   Words two = words({"--target-macs", "0.5"});
   two[3] = dir_ / "two";
   refused(two, "holds 2 classes", 2);
-  fs::remove_all(dir_ / "out.run");
   Words diverging = words({"--target-macs", "0.5", "--criterion", "l2"});
   *(std::find(diverging.begin(), diverging.end(), "--lr") + 1) = "1e25";
   refused(diverging, "not finite in epoch 1", 1);
   EXPECT_TRUE(fs::exists(dir_ / "out.run/step-1/pruned.onnx")) << "what was done is kept";
-  refused(words({"--target-macs", "0.5"}), "holds a run already: --resume continues it");
-  refused(words({"--target-macs", "0.5", "--resume"}), "holds a run of other settings");
+  const auto again = [&](const Words& all) { return run_xdn(all).err; };
+  EXPECT_THAT(again(words({"--target-macs", "0.5"})),
+              HasSubstr("holds a run already: --resume continues it"));
+  EXPECT_THAT(again(words({"--target-macs", "0.6", "--resume"})), HasSubstr("holds a run of other settings"));
 }
 
 }  // namespace
