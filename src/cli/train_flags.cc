@@ -163,6 +163,9 @@ void TrainFlags::add_learning(CLI::App& app) {
   learning.text("--augment", augment, "LIST", "Of crop:PIXELS, flip, cutout:PIXELS; or none")
       ->check(augment_check())
       ->capture_default_str();
+  learning.whole(
+      "--augment-epochs", augment_epochs, 0, kMostEpochs,
+      "Augment epoch e as epoch e mod N: a kept teacher then serves a longer run; 0: all differently");
   learning.whole("--reestimate-bn", reestimate, 0, 1'000'000'000,
                  "Take BatchNorm's statistics anew from N images at the end");
   learning.choice("--precision", precision, {"fp32", "bf16"},
@@ -172,6 +175,9 @@ void TrainFlags::add_learning(CLI::App& app) {
 void TrainFlags::add_teaching(CLI::App& app) {
   Adder teaching(app, kTeachingGroup);
   teaching.text("--teacher", teacher, "MODEL", "A model of as many outputs whose predictions are learned");
+  teaching.text(
+      "--teacher-cache", teacher_cache, "DIR",
+      "Keep the teacher's predictions there, and take those that are: students of one teacher share them");
   teaching.real("--temperature", temperature, real_number(0, 1000, true), "Softens both predictions");
   teaching.real("--alpha", alpha, real_number(0, 1),
                 "Share of the teacher in the loss; the labels have the rest");
@@ -188,10 +194,16 @@ void TrainFlags::check() const {
   if (warmup > static_cast<double>(epochs))
     refuse(fmt::format("--warmup {} is longer than --epochs {}", warmup, epochs));
   if (teacher.empty() && features != 0) refuse("--features goes with --teacher");
+  if (!teacher_cache.empty() && teacher.empty()) refuse("--teacher-cache goes with --teacher");
+  if (!teacher_cache.empty() && features != 0)
+    refuse("--teacher-cache keeps no features: --features does not go with it");
   if (!scores.empty()) {
     if (model.empty()) refuse("--scores goes with MODEL");
-    if (!out.empty() || !val.empty() || !test.empty() || !run.empty() || resume)
-      refuse("--scores trains nothing: --output, --val, --test, --run and --resume do not go with it");
+    if (!out.empty() || !val.empty() || !test.empty() || !run.empty() || resume || !teacher_cache.empty()) {
+      refuse(
+          "--scores trains nothing: --output, --val, --test, --run, --resume and --teacher-cache do not go "
+          "with it");
+    }
     return;
   }
   if (out.empty()) refuse("--output is required");

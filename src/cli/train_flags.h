@@ -14,9 +14,9 @@ inline constexpr const char* kTeachingGroup = "Distillation";
 
 /// What xdn train takes. xdn checks it, and so does xdn-train, which xdn then becomes.
 struct TrainFlags {
-  std::string model, arch, data, val, test, out, teacher, run, scores;
+  std::string model, arch, data, val, test, out, teacher, teacher_cache, run, scores;
   int64_t classes = 0, input = 0;
-  int64_t epochs = 10, batch = 128, reestimate = 0, threads = 0, score_images = 4096;
+  int64_t epochs = 10, batch = 128, reestimate = 0, threads = 0, augment_epochs = 0, score_images = 4096;
   uint64_t seed = 0;
   double lr = 0.05, warmup = 0, momentum = 0.9, weight_decay = 5e-4, label_smoothing = 0, ema = 0;
   double temperature = 4, alpha = 0.9, features = 0;

@@ -114,6 +114,8 @@ training::TrainOptions options_of(const TrainFlags& flags) {
   o.alpha = flags.alpha;
   o.feature_weight = flags.features;
   o.reestimate = flags.reestimate;
+  o.augment_epochs = flags.augment_epochs;
+  o.teacher_cache = flags.teacher_cache;
   o.seed = flags.seed;
   o.threads = static_cast<int>(flags.threads);
   if (flags.scores.empty()) o.run_folder = flags.run_folder();

@@ -97,10 +97,11 @@ void Loader::work() {
 
 template <class Element>
 void Loader::fill_pixels(Slot& slot, int64_t epoch) {
+  const auto augmented = static_cast<uint64_t>(options_.augmented_as(epoch));
   auto* dst = reinterpret_cast<Element*>(slot.pixels.get());
   for (const int64_t index : slot.indices) {
     transform_.apply(images_, index, options_.augmentation,
-                     Random(options_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(index)), dst);
+                     Random(options_.seed, augmented, static_cast<uint64_t>(index)), dst);
     dst += images_.image_bytes();
   }
 }

@@ -21,9 +21,9 @@ struct Batch {
 };
 
 /// Makes the batches of an epoch on a thread of its own, two ahead of whoever reads them. What a batch holds
-/// follows from (seed, epoch) alone: the order is a random permutation of the images, and what happens to an
-/// image depends on its index in the set. Images left over where the batch does not divide their number sit
-/// out that epoch.
+/// follows from (seed, epoch) alone: the order is a random permutation of the images, another in every epoch,
+/// and what happens to an image depends on its index in the set. Images left over where the batch does not
+/// divide their number sit out that epoch.
 class Loader {
  public:
   struct Options {
@@ -31,6 +31,9 @@ class Loader {
     bool bf16 = false;
     uint64_t seed = 0;
     Augmentation augmentation = {};
+    int64_t augment_epochs = 0;  ///< epoch e is augmented as epoch e mod this; 0: all differently
+
+    int64_t augmented_as(int64_t epoch) const { return augment_epochs > 0 ? epoch % augment_epochs : epoch; }
   };
   /// What `images` points to outlives the loader. A batch larger than the set is cut to it.
   Loader(const ImageSet& images, const Preprocess& preprocess, const Options& options);

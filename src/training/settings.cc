@@ -47,6 +47,7 @@ ordered_json settings_of(const Graph& graph, const TrainData& data, const std::o
     s["features"] = o.feature_weight;
   }
   s["seed"] = o.seed;
+  if (o.augment_epochs != 0) s["augment-epochs"] = o.augment_epochs;
   return s;
 }
 

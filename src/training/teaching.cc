@@ -62,6 +62,29 @@ TeacherModule begin_teaching(const Teacher& teacher, const Preprocess& preproces
   }
 }
 
+void Teaching::start_epoch(int64_t augmented) {
+  if (cache_) cache_->start(augmented);
+}
+
+Module::Result Teaching::forward(const at::Tensor& images, std::span<const int64_t> indices) {
+  if (!cache_) return module_.forward(images);
+  Module::Result result;
+  if (cache_->has(indices)) {
+    const at::Tensor logits = at::empty({images.size(0), module_.module().classes()}, at::kFloat);
+    cache_->get(indices, logits.data_ptr<float>());
+    result.logits = logits.to(images.device());
+  } else {
+    result.logits = module_.forward(images).logits;
+    const at::Tensor logits = result.logits.to(at::kCPU).contiguous();
+    cache_->put(indices, logits.data_ptr<float>());
+  }
+  return result;
+}
+
+void Teaching::end_epoch() {
+  if (cache_) cache_->save();
+}
+
 at::Tensor loss_of(const Module::Result& student, const Module::Result* teacher, const at::Tensor& labels,
                    const TrainOptions& options) {
   const at::Tensor loss =

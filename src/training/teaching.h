@@ -7,6 +7,7 @@
 
 #include "training/augment.h"
 #include "training/module.h"
+#include "training/teacher_cache.h"
 #include "training/trainer.h"
 
 namespace xdn::training {
@@ -30,6 +31,25 @@ class TeacherModule {
 /// where features count, as many features.
 void check_teacher(const Teacher& teacher, const Module& module, const Module& student, int64_t height,
                    int64_t width, bool features);
+
+/// What a teacher says of batches: it is run, or what is kept of it is looked up.
+class Teaching {
+ public:
+  explicit Teaching(TeacherModule module) : module_(std::move(module)) {}
+
+  /// Keeps logits, and looks for them, in this cache; results then have no features.
+  void keep_in(TeacherCache cache) { cache_ = std::move(cache); }
+  /// `augmented` tells epochs apart in which the images are different ones.
+  void start_epoch(int64_t augmented);
+  /// The images are those of these indices in this epoch.
+  Module::Result forward(const at::Tensor& images, std::span<const int64_t> indices);
+  /// Call when the epoch is complete.
+  void end_epoch();
+
+ private:
+  TeacherModule module_;
+  std::optional<TeacherCache> cache_;
+};
 
 /// The teacher of this student for these images, in the precision of the options, checked; errors name its
 /// file.

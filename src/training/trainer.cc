@@ -38,6 +38,11 @@ class Trainer {
         options_(options),
         observer_(observer),
         device_(best_device()),
+        loader_options_{.batch = options.batch,
+                        .bf16 = options.bf16,
+                        .seed = options.seed,
+                        .augmentation = options.augmentation,
+                        .augment_epochs = options.augment_epochs},
         settings_(settings_of(graph, data, teacher, options)),
         module_(std::move(graph)) {
     check(teacher);
@@ -45,7 +50,12 @@ class Trainer {
     module_.move_to(device_);
     if (teacher)
       teacher_.emplace(begin_teaching(*teacher, preprocess_, module_, data_.train, options_, device_));
+    XDN_CHECK(options_.teacher_cache.empty() || (teacher && options_.feature_weight == 0));
     folder_.emplace(options_.run_folder, options_.resume);
+    if (!options_.teacher_cache.empty()) {
+      teacher_->keep_in({options_.teacher_cache, teacher_digest(*teacher, preprocess_, data_.train, options_),
+                         data_.train.size(), module_.classes()});
+    }
     optimizer_.emplace(module_, Optimizer::Options{.momentum = options_.momentum,
                                                    .weight_decay = options_.weight_decay,
                                                    .nesterov = true,
@@ -58,11 +68,7 @@ class Trainer {
     if (const auto checkpoint = folder_->load()) restore(*checkpoint);
     folder_->write_log(log_);
     resumed_from_ = epoch_;
-    Loader loader(data_.train, preprocess_,
-                  {.batch = options_.batch,
-                   .bf16 = options_.bf16,
-                   .seed = options_.seed,
-                   .augmentation = options_.augmentation});
+    Loader loader(data_.train, preprocess_, loader_options_);
     Schedule schedule{options_.schedule, options_.rate, options_.epochs * loader.batches(), 0};
     schedule.warmup_steps = std::llround(options_.warmup * static_cast<double>(loader.batches()));
     while (epoch_ < options_.epochs) {
@@ -71,6 +77,7 @@ class Trainer {
       select(report);
       append(report);
       save();
+      if (teacher_) teacher_->end_epoch();
       folder_->write_log(log_);
       if (observer_.on_epoch) observer_.on_epoch(report);
     }
@@ -132,12 +139,13 @@ class Trainer {
     double loss_sum = 0;
     int64_t images = 0, correct = 0, step = epoch_ * loader.batches();
     loader.start(epoch_);
+    if (teacher_) teacher_->start_epoch(loader_options_.augmented_as(epoch_));
     for (const Batch* batch = loader.next(); batch != nullptr; batch = loader.next(), ++step) {
       const at::Tensor x = image_tensor(batch->pixels, batch->size, data_.train, compute_type()).to(device_);
       const at::Tensor labels = label_tensor(batch->labels).to(device_);
       const Module::Result result = module_.forward(x);
       std::optional<Module::Result> taught;
-      if (teacher_) taught = teacher_->forward(x);
+      if (teacher_) taught = teacher_->forward(x, batch->indices);
       const at::Tensor loss = loss_of(result, taught ? &*taught : nullptr, labels, options_);
       const double value = loss.item<double>();
       if (!std::isfinite(value)) stop_diverged(report.epoch, step - epoch_ * loader.batches());
@@ -333,10 +341,11 @@ class Trainer {
   const TrainOptions options_;
   const TrainObserver observer_;
   const at::Device device_;
+  const Loader::Options loader_options_;
   const ordered_json settings_;
   Module module_;
   std::optional<RunFolder> folder_;
-  std::optional<TeacherModule> teacher_;
+  std::optional<Teaching> teacher_;
   std::optional<Optimizer> optimizer_;
   int64_t epoch_ = 0, resumed_from_ = 0;  ///< epochs done
   int64_t best_epoch_ = 0;

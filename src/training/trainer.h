@@ -28,6 +28,8 @@ struct TrainOptions {
   double temperature = 4, alpha = 0.9, feature_weight = 0;
   int64_t reestimate =
       0;  ///< training images from which BatchNorm takes its statistics anew at the end; 0: none
+  int64_t augment_epochs = 0;  ///< epoch e is augmented as epoch e mod this; 0: all differently
+  std::string teacher_cache;   ///< a folder where the teacher's logits are kept and looked for; empty: none
   uint64_t seed = 0;
   int threads = 0;  ///< 0: what the machine grants
   std::string run_folder;

@@ -292,6 +292,30 @@ TEST_F(Train, BadInputIsOneLine) {
                  "absent/out.onnx: cannot write: the folder does not exist");
 }
 
+TEST_F(Train, StudentsShareATeachersPredictions) {
+  write_text(dir_ / "net.preprocess.json", color_preprocess());
+  const std::string teacher = write_onnx(dir_.path().string());
+  const auto words = [&](const std::string& out, const Words& more = {}) {
+    Words all = from_scratch(out);
+    all.insert(all.end(), {"--teacher", teacher, "--teacher-cache", dir_ / "cache", "--augment-epochs", "2"});
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  for (const char* out : {"a.onnx", "b.onnx"}) {
+    const Finished finished = run_xdn(words(out));
+    ASSERT_EQ(finished.code, 0) << finished.err;
+  }
+  EXPECT_EQ(read_text(dir_ / "a.onnx"), read_text(dir_ / "b.onnx"));
+  size_t files = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(dir_ / "cache"))
+    files += entry.is_regular_file() ? 1u : 0u;
+  EXPECT_EQ(files, 2u);
+  expect_refusal(words("c.onnx", {"--features", "1"}), "--teacher-cache keeps no features");
+  Words alone = from_scratch("c.onnx");
+  alone.insert(alone.end(), {"--teacher-cache", dir_ / "cache"});
+  expect_refusal(alone, "--teacher-cache goes with --teacher");
+}
+
 TEST_F(Train, ScoresOfEveryFilter) {
   write_text(dir_ / "net.preprocess.json", color_preprocess());
   const std::string model = write_onnx(dir_.path().string());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <set>
 
 namespace xdn::testing {
@@ -65,6 +66,24 @@ TEST(Loader, LabelsAndPixelsBelongToTheIndices) {
       }
     }
   }
+}
+
+TEST(Loader, AugmentationsRepeatInAnotherOrder) {
+  const Data data(64);
+  Loader loader(data.set(), {},
+                {.batch = 64, .augmentation = {.crop = 2, .flip = true, .cutout = 2}, .augment_epochs = 2});
+  const auto by_index = [&](int64_t epoch) {
+    std::map<int64_t, std::vector<float>> images;
+    loader.start(epoch);
+    const Batch* batch = loader.next();
+    const auto* pixels = static_cast<const float*>(batch->pixels);
+    for (size_t i = 0; i < 64; ++i) images[batch->indices[i]].assign(pixels + i * 48, pixels + (i + 1) * 48);
+    return images;
+  };
+  EXPECT_EQ(by_index(2), by_index(0));
+  EXPECT_EQ(by_index(5), by_index(1));
+  EXPECT_NE(by_index(1), by_index(0));
+  EXPECT_NE(order_of(loader, 2), order_of(loader, 0));
 }
 
 TEST(Loader, EpochsDoNotDependOnWhatWasReadBefore) {
