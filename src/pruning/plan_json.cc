@@ -6,19 +6,16 @@
 //   "unprunable": [{"layers": ["fc"], "channels": 10, "at": "", "reason": "graph output 'prob'"}, ...]}]}
 // In lists of filters [a, b] stands for a to b.
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "pruning/json_fields.h"
 #include "pruning/plan.h"
 
 namespace xdn::pruning {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr size_t kMostBytes = size_t{1} << 26;
-constexpr int kDeepest = 8;
 constexpr uint64_t kMostFilters = 1 << 20;  ///< of a layer
 constexpr size_t kMostNumbers = 1 << 24;    ///< in all lists together, once ranges are written out
 constexpr int64_t kVersion = 1;
@@ -39,8 +36,6 @@ Json ranges(const std::vector<int32_t>& numbers) {
   }
   return out;
 }
-
-std::string line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 std::string lines(const std::vector<Json>& rows) {
   std::string out = "[";
@@ -71,25 +66,10 @@ std::string step_json(const PlanStep& step) {
          ",\n   \"groups\": " + lines(groups) + ",\n   \"unprunable\": " + lines(unprunable) + "}";
 }
 
-/// One object of the file; errors say where it stands.
-class Fields {
+/// An object that holds lists of filters.
+class PlanFields : public Fields {
  public:
-  Fields(const Json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object.is_object()) throw input_error(where_ + " must be an object");
-  }
-
-  const Json& array(const char* name) const {
-    const Json& value = field(name);
-    if (!value.is_array()) throw input_error(at(name) + " must be an array");
-    return value;
-  }
-  std::string string(const char* name) const { return as_string(field(name), at(name)); }
-  std::vector<std::string> strings(const char* name) const {
-    std::vector<std::string> out;
-    for (const Json& value : array(name)) out.push_back(as_string(value, "an entry of " + at(name)));
-    return out;
-  }
-  uint64_t natural(const char* name, uint64_t most) const { return as_natural(field(name), most, at(name)); }
+  using Fields::Fields;
 
   /// Ascending; pairs are ranges. `room` says how many numbers the plan may still hold.
   std::vector<int32_t> filters(const char* name, size_t& room) const {
@@ -107,31 +87,10 @@ class Fields {
     }
     return out;
   }
-
-  std::string at(const char* name) const { return where_ + ", field '" + name + "',"; }
-
- private:
-  const Json& field(const char* name) const {
-    const auto found = object_.find(name);
-    if (found == object_.end()) throw input_error(at(name) + " is missing");
-    return *found;
-  }
-  static std::string as_string(const Json& value, const std::string& where) {
-    if (!value.is_string()) throw input_error(where + " must be a string");
-    return value.get<std::string>();
-  }
-  static uint64_t as_natural(const Json& value, uint64_t most, const std::string& where) {
-    if (!value.is_number_unsigned() || value.get<uint64_t>() > most)
-      throw input_error(where + " must be an integer from 0 to " + std::to_string(most));
-    return value.get<uint64_t>();
-  }
-
-  const Json& object_;
-  std::string where_;
 };
 
 PlannedGroup parse_group(const Json& json, const std::string& where, size_t& room) {
-  const Fields fields(json, where);
+  const PlanFields fields(json, where);
   PlannedGroup group{fields.strings("layers"), fields.filters("filters", room), fields.filters("kept", room),
                      fields.string("reason")};
   if (group.layers.empty()) throw input_error(fields.at("layers") + " is empty");
@@ -159,20 +118,6 @@ PlanStep parse_step(const Json& json, const std::string& where, size_t& room) {
                                kept.string("at"), kept.string("reason")});
   }
   return step;
-}
-
-Json parse_json(const std::string& text) {
-  const auto limit_depth = [](int depth, Json::parse_event_t, Json&) {
-    if (depth > kDeepest) throw input_error("JSON is nested too deeply");
-    return true;
-  };
-  try {
-    return Json::parse(text, limit_depth);
-  } catch (const Json::parse_error& error) {
-    throw input_error("is not valid JSON: error at byte " + std::to_string(error.byte));
-  } catch (const Json::exception&) {
-    throw input_error("is not valid JSON: a number is out of range");
-  }
 }
 
 }  // namespace
