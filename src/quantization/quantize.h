@@ -92,4 +92,8 @@ class Quantizer {
 /// Every linear layer in bf16, as Quantizer::quantized writes such layers; no calibration is needed.
 Graph bf16_model(Graph model);
 
+/// A QDQ model for measuring speed, which values do not change: ranges are made up, weights rounded to
+/// nearest, nothing runs. Layers that have names keep them.
+Graph quantized_for_timing(Graph model);
+
 }  // namespace xdn
