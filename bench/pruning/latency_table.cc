@@ -24,6 +24,8 @@ namespace {
 
 using namespace xdn;
 
+constexpr double kTurnSeconds = 0.02;  ///< of a network, at least
+
 struct Flags {
   std::string model, table;
   int64_t models = 12, runs = 9, seed = 1, inner = 16, trunk = 32;
@@ -40,10 +42,7 @@ struct Candidate {
   std::vector<double> seconds;  ///< per image
 
   double measured() const { return median(seconds); }
-  /// The fastest quarter's slowest: what other programs on the machine touch less.
-  double undisturbed() const { return percentile(seconds, 25); }
   double error() const { return predicted / measured() - 1; }
-  double undisturbed_error() const { return predicted / undisturbed() - 1; }
 };
 
 /// Every group keeps a random multiple of its granularity. Networks that are pruned much or little come
@@ -76,9 +75,8 @@ class Comparison {
     const pruning::LatencyTable table = cli::measure_with_progress(model.graph, groups, options);
     const double seconds = watch.seconds();
     if (!flags_.table.empty()) pruning::write_latency_table(table, flags_.table);
-    flags_.output.print("{}\n{} shapes of {} widths in all, measured in {:.1f} s; overhead {:.3f}\n",
-                        cli::table_line(table), table.data().shapes.size(), points_of(table), seconds,
-                        table.data().overhead);
+    flags_.output.print("{}\n{} shapes of {} widths in all, measured in {:.1f} s\n", cli::table_line(table),
+                        table.data().shapes.size(), points_of(table), seconds);
     plan(model.graph, groups, options, table);
     time(options, model);
     report(table, seconds);
@@ -121,9 +119,12 @@ class Comparison {
       for (Candidate& candidate : candidates_) {
         logits.resize(static_cast<size_t>(options.batch * candidate.executor->output_size()));
         (void)warm_up(*candidate.executor, model.image_bytes(), options.batch);
-        const Stopwatch watch;
-        candidate.executor->run_u8({.data = images.data(), .fill = {}}, options.batch, logits.data());
-        candidate.seconds.push_back(watch.seconds() / static_cast<double>(options.batch));
+        const Stopwatch turn;
+        do {
+          const Stopwatch watch;
+          candidate.executor->run_u8({.data = images.data(), .fill = {}}, options.batch, logits.data());
+          candidate.seconds.push_back(watch.seconds() / static_cast<double>(options.batch));
+        } while (turn.seconds() < kTurnSeconds);
       }
     }
   }
@@ -131,35 +132,38 @@ class Comparison {
   void report(const pruning::LatencyTable& table, double seconds) {
     nlohmann::ordered_json json{{"model", flags_.model}, {"table", cli::table_line(table)}};
     json["measuring_seconds"] = seconds;
-    json["overhead"] = table.data().overhead;
     json["networks"] = nlohmann::ordered_json::array();
-    flags_.output.print("\n{:>4}  {:>8}  {:>12}  {:>12}  {:>7}  {:>15}  {:>7}\n", "", "MACs", "predicted/us",
-                        "measured/us", "error", "undisturbed/us", "error");
-    std::vector<double> errors, undisturbed_errors;
+    flags_.output.print("\n{:>4}  {:>8}  {:>12}  {:>12}  {:>7}  {:>9}  {:>8}  {:>7}\n", "", "MACs",
+                        "predicted/us", "measured/us", "error", "predicted", "measured", "error");
+    std::vector<double> errors, speedup_errors;
+    const Candidate& whole = candidates_[0];
     for (size_t i = 0; i < candidates_.size(); ++i) {
       const Candidate& c = candidates_[i];
-      flags_.output.print("{:>4}  {:>8}  {:>12.2f}  {:>12.2f}  {:>+6.1f}%  {:>15.2f}  {:>+6.1f}%\n",
-                          i == 0 ? "all" : std::to_string(i), cli::human_count(static_cast<double>(c.macs)),
-                          c.predicted * 1e6, c.measured() * 1e6, c.error() * 100, c.undisturbed() * 1e6,
-                          c.undisturbed_error() * 100);
+      const double predicted = whole.predicted / c.predicted, measured = whole.measured() / c.measured();
+      const double speedup_error = predicted / measured - 1;
+      flags_.output.print(
+          "{:>4}  {:>8}  {:>12.2f}  {:>12.2f}  {:>+6.1f}%  {:>8.2f}x  {:>7.2f}x  {:>+6.1f}%\n",
+          i == 0 ? "all" : std::to_string(i), cli::human_count(static_cast<double>(c.macs)),
+          c.predicted * 1e6, c.measured() * 1e6, c.error() * 100, predicted, measured, speedup_error * 100);
       json["networks"].push_back({{"macs_effective", c.macs},
                                   {"predicted_seconds", c.predicted},
                                   {"measured_seconds", c.measured()},
                                   {"relative_error", c.error()},
-                                  {"undisturbed_seconds", c.undisturbed()},
-                                  {"undisturbed_relative_error", c.undisturbed_error()}});
+                                  {"predicted_speedup", predicted},
+                                  {"measured_speedup", measured},
+                                  {"speedup_relative_error", speedup_error}});
       errors.push_back(std::abs(c.error()));
-      undisturbed_errors.push_back(std::abs(c.undisturbed_error()));
+      if (i > 0) speedup_errors.push_back(std::abs(speedup_error));
     }
     const auto summary = [&](const char* name, const char* prefix, const std::vector<double>& of) {
       const double middle = median(of), worst = *std::max_element(of.begin(), of.end());
-      flags_.output.print("relative error to {}: median {:.1f} %, worst {:.1f} %\n", name, middle * 100,
+      flags_.output.print("relative error of {}: median {:.1f} %, worst {:.1f} %\n", name, middle * 100,
                           worst * 100);
       json[std::string("median_") + prefix + "relative_error"] = middle;
       json[std::string("worst_") + prefix + "relative_error"] = worst;
     };
-    summary("medians", "", errors);
-    summary("undisturbed runs", "undisturbed_", undisturbed_errors);
+    summary("times", "", errors);
+    summary("speedups", "speedup_", speedup_errors);
     flags_.output.finish(json);
   }
 
@@ -174,7 +178,7 @@ int main(int argc, char** argv) {
   Flags flags;
   app.add_option("MODEL", flags.model, "A float model")->required();
   app.add_option("--models", flags.models, "Pruned networks")->check(cli::whole_number(1, 1000));
-  app.add_option("--runs", flags.runs, "Timed runs of each")->check(cli::whole_number(1, 1000));
+  app.add_option("--runs", flags.runs, "Turns of each")->check(cli::whole_number(1, 1000));
   app.add_option("--seed", flags.seed, "Of the widths")->check(cli::whole_number(0));
   app.add_option("--granularity", flags.inner, "Of inner widths")->check(cli::whole_number(1, 4096));
   app.add_option("--trunk-granularity", flags.trunk, "Of trunks' widths")->check(cli::whole_number(1, 4096));

@@ -14,7 +14,7 @@ void LatencyFlags::add_options(CLI::App& app) {
       ->check(whole_number(1, 1 << 20))
       ->type_name("N")
       ->group(kGroup);
-  app.add_option("--latency-rounds", rounds, "How often every width has its turn; default: 5")
+  app.add_option("--latency-rounds", rounds, "How often every network has its turn; default: 7")
       ->check(whole_number(1, 1000))
       ->type_name("N")
       ->group(kGroup);

@@ -27,12 +27,8 @@ using pruning::LayerWidths;
 /// Of planned variants that wait for their turns.
 constexpr int64_t kMostBytes = int64_t{2} << 30;
 
-/// A round is one run of the whole batch, whose time is compared with that of its own steps, and so many of
-/// one tile per worker, from which the steps' times are: the shorter a run, the likelier that no other
-/// program interrupts it.
-constexpr int kShortRuns = 4;
-/// Of a step's times in all short runs: interruptions only ever add.
-constexpr double kPercentile = 25;
+/// A variant's turn lasts at least this long: with small batches it runs several times.
+constexpr double kTurnSeconds = 0.02;
 
 const char* fusion_name(FusionLevel level) {
   return level == FusionLevel::kOff          ? "off"
@@ -45,7 +41,8 @@ struct Variant {
   std::unique_ptr<Executor> executor;
   std::vector<LayerWidths> widths;  ///< by layer, in the order of table_names of the whole graph
   StepLayers layers;
-  std::vector<std::vector<double>> step_seconds;  ///< by step: of every short run, per image
+  std::vector<double> run_seconds;          ///< of every run, per image
+  std::vector<std::vector<double>> shares;  ///< by step: of all steps' time in every run
 };
 
 class Measurement {
@@ -104,7 +101,7 @@ class Measurement {
     if (steps.empty())
       throw input_error("runs through the reference implementation: there are no steps to time");
     variant.layers = map.layers_of(steps);
-    variant.step_seconds.resize(steps.size());
+    variant.shares.resize(steps.size());
     variant.executor->start_profile();
     if (!settings_) describe(variant, steps);
     return variant;
@@ -132,57 +129,50 @@ class Measurement {
     return bytes;
   }
 
-  /// Seconds of each step in one run.
-  std::vector<double> run(Executor& executor, int64_t images) {
-    logits_.resize(static_cast<size_t>(element_count({images, executor.output_size()}, sizeof(float))));
-    const std::vector<StepReport> before = executor.steps();
-    executor.run_u8({.data = images_.data(), .fill = {}}, images, logits_.data());
-    const std::vector<StepReport> after = executor.steps();
-    std::vector<double> seconds;
-    for (size_t s = 0; s < after.size(); ++s) seconds.push_back(after[s].seconds - before[s].seconds);
-    return seconds;
-  }
-
   void time(std::vector<Variant>& variants) {
     for (int round = 0; round < options_.rounds; ++round) {
       for (Variant& variant : variants) {
-        Executor& executor = *variant.executor;
         // The variant before has left its own weights in the caches.
-        warm_up(executor, channels_ * height_ * width_, options_.batch);
-        const Stopwatch watch;
-        const std::vector<double> steps = run(executor, options_.batch);
-        const double sum = std::accumulate(steps.begin(), steps.end(), 0.0);
-        overheads_.push_back(watch.seconds() / std::max(sum, 1e-12));
-        const int64_t few = images_of_short_run(executor.settings());
-        for (int i = 0; i < kShortRuns; ++i) {
-          const std::vector<double> seconds = run(executor, few);
-          for (size_t s = 0; s < seconds.size(); ++s)
-            variant.step_seconds[s].push_back(seconds[s] / static_cast<double>(few));
-        }
+        warm_up(*variant.executor, channels_ * height_ * width_, options_.batch);
+        const Stopwatch turn;
+        do run(variant);
+        while (turn.seconds() < kTurnSeconds);
         count();
       }
     }
   }
 
-  /// As many as a run of the batch gives each worker at a time.
-  int64_t images_of_short_run(const ExecSettings& settings) const {
-    const int64_t workers = settings.data_parallel;
-    const int64_t share = (options_.batch + workers - 1) / workers;
-    const int64_t tiles = (share + settings.batch_tile - 1) / settings.batch_tile;
-    return std::min(options_.batch, workers * ((share + tiles - 1) / tiles));
+  void run(Variant& variant) {
+    Executor& executor = *variant.executor;
+    logits_.resize(
+        static_cast<size_t>(element_count({options_.batch, executor.output_size()}, sizeof(float))));
+    const std::vector<StepReport> before = executor.steps();
+    const Stopwatch watch;
+    executor.run_u8({.data = images_.data(), .fill = {}}, options_.batch, logits_.data());
+    variant.run_seconds.push_back(watch.seconds() / static_cast<double>(options_.batch));
+    std::vector<StepReport> steps = executor.steps();
+    double sum = 0;
+    for (size_t s = 0; s < steps.size(); ++s) sum += steps[s].seconds -= before[s].seconds;
+    for (size_t s = 0; s < steps.size(); ++s)
+      variant.shares[s].push_back(steps[s].seconds / std::max(sum, 1e-12));
   }
 
+  /// A step's time is its share of the steps' times, which what else the machine does touches least, of the
+  /// time of a run. So a variant's steps add up to its runs, waiting for tiles and reading results included.
   void collect(const Variant& variant) {
+    std::vector<double> seconds;
+    for (const std::vector<double>& shares : variant.shares) seconds.push_back(median(shares));
+    const double sum = std::accumulate(seconds.begin(), seconds.end(), 0.0);
+    const double scale = median(variant.run_seconds) / std::max(sum, 1e-12);
     std::vector<std::optional<double>> by_layer(names_.size());
     double fixed = 0;
-    for (size_t s = 0; s < variant.step_seconds.size(); ++s) {
-      const double seconds = percentile(variant.step_seconds[s], kPercentile);
-      if (variant.layers.parts[s].empty()) fixed += seconds;
+    for (size_t s = 0; s < seconds.size(); ++s) {
+      if (variant.layers.parts[s].empty()) fixed += scale * seconds[s];
       for (const StepLayers::Part& part : variant.layers.parts[s])
-        by_layer[part.layer] = by_layer[part.layer].value_or(0) + part.share * seconds;
+        by_layer[part.layer] = by_layer[part.layer].value_or(0) + part.share * scale * seconds[s];
     }
     for (size_t i = 0; i < names_.size(); ++i) {
-      if (!by_layer[i] || keys_[i].empty()) continue;
+      if (!by_layer[i]) continue;
       const LayerWidths& w = variant.widths[i];
       samples_[keys_[i]][{w.in, w.out}].push_back(*by_layer[i]);
     }
@@ -201,7 +191,6 @@ class Measurement {
     data.model_parallel = settings_->model_parallel;
     data.batch_tile = options_.exec.batch_tile;
     data.batch = options_.batch;
-    data.overhead = median(overheads_);
     data.fixed = median(fixed_);
     std::map<std::string, size_t> at;
     for (size_t i = 0; i < names_.size(); ++i) {
@@ -235,8 +224,7 @@ class Measurement {
   std::optional<ExecSettings> settings_;
   std::vector<std::string> keys_;  ///< by layer: what it has in common with others
   std::map<std::string, Samples> samples_;
-  std::vector<double> overheads_;  ///< of every run of a whole batch
-  std::vector<double> fixed_;      ///< of every variant
+  std::vector<double> fixed_;  ///< of every variant
 };
 
 std::vector<std::vector<int64_t>> variants_of(const Graph& graph, const pruning::Groups& groups,

@@ -13,7 +13,7 @@ namespace xdn {
 struct LatencyMeasureOptions {
   ExecOptions exec;     ///< how variants run; without `pixels`, bytes are scaled somehow
   int64_t batch = 512;  ///< images of a run
-  int rounds = 5;       ///< in each of which every variant runs some five times
+  int rounds = 7;       ///< turns of every variant: a timed run, several where they are short
   int64_t inner_granularity = 16, trunk_granularity = 32;  ///< of widths; see pruning::granularity_of
   /// Shares of the widths that are measured, the whole first. The variants are their number squared; see
   /// pruning::width_variants for what becomes of more than two groups that meet.

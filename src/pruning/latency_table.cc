@@ -179,7 +179,7 @@ double LatencyTable::layer_seconds(const std::string& layer, int64_t in, int64_t
     const double* seconds = grid.seconds.data() + i * grid.out.size();
     return along(column, seconds[column.low], seconds[column.high]);
   };
-  return data_.overhead * along(row, at_row(row.low), at_row(row.high));
+  return along(row, at_row(row.low), at_row(row.high));
 }
 
 double LatencyTable::predict(const Graph& graph) const {

@@ -20,7 +20,8 @@ LayerWidths layer_widths(const Graph& graph, const Node& node);
 /// they have none, or an earlier node's.
 std::vector<std::string> table_names(const Graph& graph);
 
-/// Seconds per image at some widths. Layers that are equal in all but their names share one.
+/// Seconds per image at some widths, of a run's time: waiting for tiles is divided among them. Layers that
+/// are equal in all but their names share one.
 struct LatencyShape {
   struct Point {
     int64_t in, out;
@@ -40,9 +41,7 @@ struct LatencyData {
   int64_t data_parallel = 1, model_parallel = 1;
   int64_t batch_tile = 0;  ///< 0: chosen for each width
   int64_t batch = 1;       ///< images of a run
-  /// Of a whole run per image, to the sum of its steps: above 1 by waiting and by reading results.
-  double overhead = 1;
-  double fixed = 0;  ///< seconds per image of steps that belong to no layer: the input
+  double fixed = 0;        ///< seconds per image of steps that belong to no layer: the input
   std::vector<LatencyShape> shapes;
 };
 
@@ -62,8 +61,8 @@ class LatencyTable {
   /// nearest, but never less than in proportion to the widths; above them along that line, but never
   /// decreasing.
   double layer_seconds(const std::string& layer, int64_t in, int64_t out) const;
-  /// What belongs to no layer: the input, results.
-  double fixed_seconds() const { return data_.overhead * data_.fixed; }
+  /// What belongs to no layer: the input.
+  double fixed_seconds() const { return data_.fixed; }
   /// Seconds per image of a graph pruned from the table's model; layers that are gone cost nothing. Throws an
   /// input error naming a Conv, Gemm or MatMul that the table does not know.
   double predict(const Graph& graph) const;

@@ -1,7 +1,7 @@
 // {"version": 1, "model": "resnet50", "structure": "<sha-256>",
 //  "precision": "bf16", "isa": "avx512bf16", "fusion": "traditional", "cpu": "...",
 //  "data_parallel": 2, "model_parallel": 1, "batch_tile": 0, "batch": 512,
-//  "overhead": 1.01, "fixed": 3.9e-6,
+//  "fixed": 3.9e-6,
 //  "shapes": [
 //   {"shape": "Conv 3x3 64x32x32 -> 64x32x32", "dense": true, "layers": ["a", "b"],
 //    "points": [[16, 16, 1.2e-6], [in, out, seconds], ...]}, ...]}
@@ -65,7 +65,6 @@ std::string to_json(const LatencyTable& table) {
   header["model_parallel"] = data.model_parallel;
   header["batch_tile"] = data.batch_tile;
   header["batch"] = data.batch;
-  header["overhead"] = data.overhead;
   header["fixed"] = data.fixed;
   std::string out = line(header);
   out.back() = ',';
@@ -91,7 +90,6 @@ LatencyTable parse_latency_table(const std::string& text) {
   data.model_parallel = at_least_one(fields, "model_parallel", kMostThreads);
   data.batch_tile = static_cast<int64_t>(fields.natural("batch_tile", kMostBatch));
   data.batch = at_least_one(fields, "batch", kMostBatch);
-  data.overhead = fields.amount("overhead");
   data.fixed = fields.amount("fixed");
   for (const Json& shape : fields.array("shapes"))
     data.shapes.push_back(parse_shape(shape, "shape " + std::to_string(data.shapes.size() + 1)));
