@@ -86,6 +86,7 @@ void TrainFlags::add_options(CLI::App& app) {
   const char* const kArch = "A network without a file";
   const char* const kLearning = "Learning";
   const char* const kTeacher = "Distillation";
+  const char* const kSparsity = "Sparsity";
   const char* const kScores = "Scores";
   const char* const kRun = "The run";
 
@@ -146,6 +147,14 @@ void TrainFlags::add_options(CLI::App& app) {
        "Weight of the squared difference of the last pooled features")
       ->group(kTeacher);
 
+  add_choice(app, "--sparsity", sparsity, {"group-lasso", "growing", "soft"},
+             "Drive channels to zero; RUN/plan.json removes them")
+      ->group(kSparsity);
+  real("--sparsity-strength", sparsity_strength, real_number(0, 1e6), "Of group-lasso and growing")
+      ->group(kSparsity);
+  text("--prune-plan", prune_plan, "PLAN.json", "Which channels of MODEL; group-lasso without: all")
+      ->group(kSparsity);
+
   text("--scores", scores, "OUT.json",
        "Train nothing: write what every filter is worth to the loss (Taylor), for xdn prune")
       ->group(kScores);
@@ -176,6 +185,7 @@ void TrainFlags::check() const {
   if (!teacher_cache.empty() && teacher.empty()) refuse("--teacher-cache goes with --teacher");
   if (!teacher_cache.empty() && features != 0)
     refuse("--teacher-cache keeps no features: --features does not go with it");
+  check_sparsity();
   if (!scores.empty()) {
     if (model.empty()) refuse("--scores goes with MODEL");
     if (!out.empty() || !val.empty() || !test.empty() || !run.empty() || resume || !teacher_cache.empty()) {
@@ -188,6 +198,26 @@ void TrainFlags::check() const {
   if (out.empty()) refuse("--output is required");
   (void)xdn::model_stem(out);
   (void)xdn::model_files(out);
+}
+
+void TrainFlags::check_sparsity() const {
+  const auto refuse = [](const std::string& message) {
+    throw Error(ErrorKind::kUsage, message + "; see xdn train --help");
+  };
+  if (sparsity.empty()) {
+    if (sparsity_strength != 0 || !prune_plan.empty())
+      refuse("--sparsity-strength and --prune-plan go with --sparsity");
+    return;
+  }
+  if (model.empty()) refuse("--sparsity goes with MODEL");
+  if (!scores.empty()) refuse("--scores trains nothing: --sparsity does not go with it");
+  if (ema != 0) refuse("--ema does not go with --sparsity: averages do not become zero");
+  if (prune_plan.empty() && sparsity != "group-lasso")
+    refuse(fmt::format("--sparsity {} expects --prune-plan", sparsity));
+  if ((sparsity == "soft") != (sparsity_strength == 0)) {
+    refuse(sparsity == "soft" ? "--sparsity soft has no --sparsity-strength"
+                              : fmt::format("--sparsity {} expects --sparsity-strength", sparsity));
+  }
 }
 
 std::string TrainFlags::run_folder() const { return run.empty() ? xdn::model_stem(out) + ".run" : run; }
