@@ -353,8 +353,9 @@ class Pruner {
     out.file = folder_->path(k, "sparse.onnx");
     if (!PruneFolder::has(out.file)) {
       report_.stage(k, "sparsity");
-      std::vector<std::string> more{"--sparsity", flags_.sparsity, "--sparsity-strength",
-                                    fmt::format("{}", flags_.strength())};
+      std::vector<std::string> more{"--sparsity", flags_.sparsity};
+      if (flags_.strength() != 0)
+        more.insert(more.end(), {"--sparsity-strength", fmt::format("{}", flags_.strength())});
       if (step) {
         Plan channels;
         channels.steps.push_back(*step);

@@ -53,12 +53,11 @@ std::vector<std::string> criteria() {
   };
 }
 
-/// Options of the groups that training shares, as they were given.
-std::vector<std::string> given_words(const CLI::App& app) {
+/// Options of a group that training shares, as they were given.
+std::vector<std::string> given_words(const CLI::App& app, const char* group) {
   std::vector<std::string> words;
   for (const CLI::Option* option : app.get_options()) {
-    const bool shared = option->get_group() == kLearningGroup || option->get_group() == kTeachingGroup;
-    if (!shared || option->count() == 0) continue;
+    if (option->get_group() != group || option->count() == 0) continue;
     const std::string name = option->get_name();
     if (name == "--epochs" || name == "--teacher" || name == "--warmup") continue;
     if (option->get_items_expected_max() == 0) {
@@ -179,7 +178,10 @@ void PruneFlags::add_options(CLI::App& app) {
       ->group(kRun);
   app.add_flag("--no-verify", learning.no_verify, "Trust packs' data without comparing their SHA-256")
       ->group(kRun);
-  app.final_callback([this, &app] { learning_words = given_words(app); });
+  app.final_callback([this, &app] {
+    learning_words = given_words(app, kLearningGroup);
+    teaching_words = given_words(app, kTeachingGroup);
+  });
 }
 
 void PruneFlags::check() const {
@@ -195,7 +197,10 @@ void PruneFlags::check() const {
   if (inner_only && !no_blocks && ranking == "cost") refuse("--inner-only goes with --no-blocks");
   if (ranking != "cost" && steps != 1) refuse("--steps goes with --ranking cost");
   if (!plan.empty() && steps != 1) refuse("--plan has its own steps");
-  if (sparsity == "none" && sparsity_strength != 0) refuse("--sparsity-strength goes with --sparsity");
+  if ((sparsity == "none" || sparsity == "soft") && sparsity_strength != 0)
+    refuse("--sparsity-strength goes with --sparsity group-lasso or growing");
+  if (sparsity != "none" && learning.ema != 0)
+    refuse("--ema does not go with --sparsity: averages do not become zero");
   if (learning.warmup > static_cast<double>(learning.epochs))
     refuse(fmt::format("--warmup {} is longer than --epochs {}", learning.warmup, learning.epochs));
   (void)xdn::model_stem(out);
@@ -217,7 +222,7 @@ std::optional<Amount> PruneFlags::seconds() const {
 
 double PruneFlags::strength() const {
   if (sparsity_strength != 0) return sparsity_strength;
-  return sparsity == "group-lasso" ? 1e-3 : 1;
+  return sparsity == "group-lasso" ? 1e-3 : sparsity == "growing" ? 1 : 0;
 }
 
 nlohmann::ordered_json PruneFlags::settings() const {
@@ -252,6 +257,7 @@ nlohmann::ordered_json PruneFlags::settings() const {
   s["warmup"] = learning.warmup;
   s["teacher"] = learning.teacher;
   s["learning"] = learning_words;
+  s["teaching"] = teaching_words;
   s["seed"] = learning.seed;
   if (!latency_table.empty()) s["latency-table"] = latency_table;
   s["run-precision"] = run_precision;

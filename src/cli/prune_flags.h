@@ -50,9 +50,9 @@ struct PruneFlags {
   pruning::Criterion score() const { return *pruning::parse_criterion(criterion); }
   double strength() const;
 
-  /// The options of learning and distillation that were given, as words of a command line; without --epochs,
-  /// --warmup and --teacher.
-  std::vector<std::string> learning_words;
+  /// The options of learning, and of distillation, that were given, as words of a command line; without
+  /// --epochs, --warmup and --teacher.
+  std::vector<std::string> learning_words, teaching_words;
   /// All that decides what the run does, for comparison with an earlier part of it.
   nlohmann::ordered_json settings() const;
 };

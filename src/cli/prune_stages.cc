@@ -110,7 +110,10 @@ void PruneFolder::train(const std::string& model, const std::string& out, int64_
                          fmt::format("{}", warmup)});
   if (!flags_.val.empty()) all.insert(all.end(), {"--val", flags_.val});
   const std::string& teacher = flags_.learning.teacher;
-  if (teacher != "none") all.insert(all.end(), {"--teacher", teacher.empty() ? flags_.model : teacher});
+  if (teacher != "none") {
+    all.insert(all.end(), {"--teacher", teacher.empty() ? flags_.model : teacher});
+    all.insert(all.end(), flags_.teaching_words.begin(), flags_.teaching_words.end());
+  }
   all.insert(all.end(), more.begin(), more.end());
   call(std::move(all));
 }

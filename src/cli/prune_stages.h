@@ -46,6 +46,7 @@ class PruneFolder {
   Graph read(const std::string& path) const;
 
   /// xdn-train on a model of this run. Throws TrainingEnded.
+  /// By the labels alone: from what a model says itself it learns nothing.
   void score(const std::string& model, const std::string& scores) const;
   void train(const std::string& model, const std::string& out, int64_t epochs,
              const std::vector<std::string>& more = {}) const;

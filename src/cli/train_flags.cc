@@ -128,6 +128,14 @@ void TrainFlags::add_options(CLI::App& app) {
   add_learning(app);
   add_teaching(app);
 
+  Adder towards_zero(app, "Sparsity");
+  towards_zero.choice("--sparsity", sparsity, {"group-lasso", "growing", "soft"},
+                      "Drive channels to zero; RUN/plan.json removes them");
+  towards_zero.real("--sparsity-strength", sparsity_strength, real_number(0, 1e6),
+                    "Of group-lasso and growing");
+  towards_zero.text("--prune-plan", prune_plan, "PLAN.json",
+                    "Which channels of MODEL; group-lasso without: all");
+
   Adder scoring(app, "Scores");
   scoring.text("--scores", scores, "OUT.json",
                "Train nothing: write what every filter is worth to the loss (Taylor), for xdn prune");
@@ -197,6 +205,7 @@ void TrainFlags::check() const {
   if (!teacher_cache.empty() && teacher.empty()) refuse("--teacher-cache goes with --teacher");
   if (!teacher_cache.empty() && features != 0)
     refuse("--teacher-cache keeps no features: --features does not go with it");
+  check_sparsity();
   if (!scores.empty()) {
     if (model.empty()) refuse("--scores goes with MODEL");
     if (!out.empty() || !val.empty() || !test.empty() || !run.empty() || resume || !teacher_cache.empty()) {
@@ -209,6 +218,26 @@ void TrainFlags::check() const {
   if (out.empty()) refuse("--output is required");
   (void)xdn::model_stem(out);
   (void)xdn::model_files(out);
+}
+
+void TrainFlags::check_sparsity() const {
+  const auto refuse = [](const std::string& message) {
+    throw Error(ErrorKind::kUsage, message + "; see xdn train --help");
+  };
+  if (sparsity.empty()) {
+    if (sparsity_strength != 0 || !prune_plan.empty())
+      refuse("--sparsity-strength and --prune-plan go with --sparsity");
+    return;
+  }
+  if (model.empty()) refuse("--sparsity goes with MODEL");
+  if (!scores.empty()) refuse("--scores trains nothing: --sparsity does not go with it");
+  if (ema != 0) refuse("--ema does not go with --sparsity: averages do not become zero");
+  if (prune_plan.empty() && sparsity != "group-lasso")
+    refuse(fmt::format("--sparsity {} expects --prune-plan", sparsity));
+  if ((sparsity == "soft") != (sparsity_strength == 0)) {
+    refuse(sparsity == "soft" ? "--sparsity soft has no --sparsity-strength"
+                              : fmt::format("--sparsity {} expects --sparsity-strength", sparsity));
+  }
 }
 
 std::string TrainFlags::run_folder() const { return run.empty() ? xdn::model_stem(out) + ".run" : run; }

@@ -14,12 +14,12 @@ inline constexpr const char* kTeachingGroup = "Distillation";
 
 /// What xdn train takes. xdn checks it, and so does xdn-train, which xdn then becomes.
 struct TrainFlags {
-  std::string model, arch, data, val, test, out, teacher, teacher_cache, run, scores;
+  std::string model, arch, data, val, test, out, teacher, teacher_cache, run, scores, sparsity, prune_plan;
   int64_t classes = 0, input = 0;
   int64_t epochs = 10, batch = 128, reestimate = 0, threads = 0, augment_epochs = 0, score_images = 4096;
   uint64_t seed = 0;
   double lr = 0.05, warmup = 0, momentum = 0.9, weight_decay = 5e-4, label_smoothing = 0, ema = 0;
-  double temperature = 4, alpha = 0.9, features = 0;
+  double temperature = 4, alpha = 0.9, features = 0, sparsity_strength = 0;
   std::string schedule = "cosine", augment = "crop:4,flip", precision = "fp32";
   bool resume = false, no_verify = false;
   Output output;
@@ -30,6 +30,7 @@ struct TrainFlags {
   void add_teaching(CLI::App& app);
   /// What the options cannot say one by one; throws a usage error.
   void check() const;
+  void check_sparsity() const;
   /// --run, or OUT's stem with ".run".
   std::string run_folder() const;
 };

@@ -114,6 +114,13 @@ training::TrainOptions options_of(const TrainFlags& flags) {
   o.alpha = flags.alpha;
   o.feature_weight = flags.features;
   o.reestimate = flags.reestimate;
+  if (!flags.sparsity.empty()) {
+    o.sparsity.emplace();
+    o.sparsity->kind = *training::parse_sparsity(flags.sparsity);
+    o.sparsity->strength = flags.sparsity_strength;
+    if (!flags.prune_plan.empty()) o.sparsity->plan = pruning::read_plan(flags.prune_plan);
+    o.sparsity->plan_file = flags.prune_plan;
+  }
   o.augment_epochs = flags.augment_epochs;
   o.teacher_cache = flags.teacher_cache;
   o.seed = flags.seed;
@@ -155,6 +162,7 @@ class Narrator {
     std::string line = fmt::format("epoch {}/{}  loss {:.4f}  train {}", report.epoch, flags_.epochs,
                                    report.loss, percent(report.accuracy));
     if (report.val_accuracy) line += fmt::format("  val {}", percent(report.val_accuracy));
+    if (report.sparsity) line += fmt::format("  sparsity {}", percent(report.sparsity));
     flags_.output.print("{}  {:.0f} img/s  {}\n", line, report.images_per_second,
                         duration_text(report.seconds));
     std::fflush(stdout);
@@ -183,6 +191,10 @@ void finish(const TrainFlags& flags, const TrainResult& result) {
     out.print("BatchNorm   {}\n", *result.reestimated ? "estimated anew" : "kept: no better anew");
   if (result.val_accuracy) out.print("validation  {}\n", percent(result.val_accuracy));
   if (result.test_accuracy) out.print("test        {}\n", percent(result.test_accuracy));
+  if (!result.plan_file.empty()) {
+    out.print("plan        {}: removes {} of {} units\n", printable(result.plan_file), result.units_to_go,
+              result.units);
+  }
   out.print("wrote {}\n", printable(flags.out));
   nlohmann::ordered_json json;
   json["model"] = flags.model.empty() ? flags.arch : flags.model;
@@ -196,6 +208,11 @@ void finish(const TrainFlags& flags, const TrainResult& result) {
   if (result.val_accuracy) json["val_accuracy"] = *result.val_accuracy;
   if (result.test_accuracy) json["test_accuracy"] = *result.test_accuracy;
   if (result.reestimated) json["reestimated"] = *result.reestimated;
+  if (!result.plan_file.empty()) {
+    json["plan"] = result.plan_file;
+    json["units"] = result.units;
+    json["units_to_go"] = result.units_to_go;
+  }
   json["images_per_second"] = result.images_per_second;
   json["seconds_total"] = result.seconds;
   json["precision"] = flags.precision;

@@ -58,8 +58,9 @@ void RunFolder::remove_leftovers() const {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(path_, ignored)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with("checkpoint.xdn.tmp-") || name.starts_with("log.jsonl.tmp-"))
-      fs::remove(entry.path(), ignored);
+    for (const char* file : {"checkpoint.xdn", "log.jsonl", "plan.json"}) {
+      if (name.starts_with(std::string(file) + ".tmp-")) fs::remove(entry.path(), ignored);
+    }
   }
 }
 

@@ -47,6 +47,14 @@ ordered_json settings_of(const Graph& graph, const TrainData& data, const std::o
     s["features"] = o.feature_weight;
   }
   s["seed"] = o.seed;
+  if (o.sparsity) {
+    s["sparsity"] = sparsity_name(o.sparsity->kind);
+    s["sparsity-strength"] = o.sparsity->strength;
+    if (o.sparsity->plan) {
+      const std::string plan = pruning::to_json(*o.sparsity->plan);
+      s["prune-plan"] = sha256_hex(plan.data(), plan.size()).substr(0, 16);
+    }
+  }
   if (o.augment_epochs != 0) s["augment-epochs"] = o.augment_epochs;
   return s;
 }

@@ -17,13 +17,14 @@
 #include "training/optimizer.h"
 #include "training/run_folder.h"
 #include "training/settings.h"
+#include "training/sparsity.h"
 #include "training/teaching.h"
+#include "training/weights.h"
 
 namespace xdn::training {
 namespace {
 
 using nlohmann::ordered_json;
-using Tensors = std::vector<at::Tensor>;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -50,7 +51,9 @@ class Trainer {
     module_.move_to(device_);
     if (teacher)
       teacher_.emplace(begin_teaching(*teacher, preprocess_, module_, data_.train, options_, device_));
+    XDN_CHECK(!options_.sparsity || options_.ema == 0);  // averages would stay behind what has become zero
     XDN_CHECK(options_.teacher_cache.empty() || (teacher && options_.feature_weight == 0));
+    if (options_.sparsity) sparsity_.emplace(module_, *options_.sparsity);
     folder_.emplace(options_.run_folder, options_.resume);
     if (!options_.teacher_cache.empty()) {
       teacher_->keep_in({options_.teacher_cache, teacher_digest(*teacher, preprocess_, data_.train, options_),
@@ -104,28 +107,7 @@ class Trainer {
     }
   }
 
-  /// Parameters, then statistics; the tensors themselves.
-  Tensors weights() const {
-    Tensors all;
-    for (const Parameter& p : module_.parameters()) all.push_back(p.value);
-    for (const Statistic& s : module_.statistics()) all.push_back(s.value);
-    return all;
-  }
-  std::vector<std::string> names() const {
-    std::vector<std::string> all;
-    for (const Parameter& p : module_.parameters()) all.push_back(p.name);
-    for (const Statistic& s : module_.statistics()) all.push_back(s.name);
-    return all;
-  }
-  static Tensors copies(const Tensors& tensors) {
-    Tensors all;
-    for (const at::Tensor& tensor : tensors) all.push_back(tensor.detach().clone());
-    return all;
-  }
-  static void assign(const Tensors& dst, const Tensors& src) {
-    const at::NoGradGuard no_grad;
-    for (size_t i = 0; i < dst.size(); ++i) at::Tensor(dst[i]).copy_(src[i]);
-  }
+  Tensors weights() const { return weights_of(module_); }
   /// Those that are evaluated and written: averaged where they are.
   Tensors evaluated() const { return optimizer_->averages().empty() ? weights() : optimizer_->averages(); }
 
@@ -152,6 +134,7 @@ class Trainer {
       loss.backward();
       report.rate = schedule.rate(step);
       optimizer_->step(report.rate, step);
+      if (sparsity_) sparsity_->after_step(report.rate, step, options_.epochs * loader.batches());
       images += batch->size;
       loss_sum += value * static_cast<double>(batch->size);
       correct += result.logits.detach().argmax(1).eq(labels).sum().item<int64_t>();
@@ -167,6 +150,7 @@ class Trainer {
     for (const at::Tensor& tensor : weights()) {
       if (!at::isfinite(tensor).all().item<bool>()) stop_diverged(report.epoch, loader.batches() - 1);
     }
+    if (sparsity_) report.sparsity = sparsity_->after_epoch(report.epoch == options_.epochs);
     return report;
   }
 
@@ -185,7 +169,7 @@ class Trainer {
     const Tensors current = optimizer_->averages().empty() ? Tensors{} : copies(weights());
     if (!current.empty()) assign(weights(), optimizer_->averages());
     report.val_accuracy = evaluate(module_, preprocess_, *data_.val, device_);
-    if (best_epoch_ == 0 || *report.val_accuracy > best_accuracy_) {
+    if (sparsity_ || best_epoch_ == 0 || *report.val_accuracy > best_accuracy_) {
       best_epoch_ = epoch_;
       best_accuracy_ = *report.val_accuracy;
       best_ = copies(weights());
@@ -200,31 +184,12 @@ class Trainer {
     line["train_loss"] = report.loss;
     line["train_accuracy"] = report.accuracy;
     if (report.val_accuracy) line["val_accuracy"] = *report.val_accuracy;
+    if (report.sparsity) line["sparsity"] = *report.sparsity;
     line["images_per_second"] = report.images_per_second;
     line["seconds"] = report.seconds;
     log_.push_back(line.dump());
     last_loss_ = report.loss;
     seconds_ += report.seconds;
-  }
-
-  static void put(Checkpoint& checkpoint, const std::string& prefix, const std::vector<std::string>& names,
-                  const Tensors& tensors) {
-    for (size_t i = 0; i < tensors.size(); ++i) {
-      checkpoint.tensors.emplace(prefix + names[i], from_torch(tensors[i]));
-    }
-  }
-  static void get(const Checkpoint& checkpoint, const std::string& prefix,
-                  const std::vector<std::string>& names, const Tensors& tensors) {
-    const at::NoGradGuard no_grad;
-    for (size_t i = 0; i < tensors.size(); ++i) {
-      const auto found = checkpoint.tensors.find(prefix + names[i]);
-      if (found == checkpoint.tensors.end() || found->second.dtype() != DType::kF32 ||
-          found->second.dims() != tensors[i].sizes().vec()) {
-        throw input_error(fmt::format("lacks a tensor {} of shape {}", printable(prefix + names[i]),
-                                      to_string(tensors[i].sizes().vec())));
-      }
-      at::Tensor(tensors[i]).copy_(to_torch(found->second));
-    }
   }
 
   void save() const {
@@ -239,10 +204,11 @@ class Trainer {
     state["seconds"] = seconds_;
     state["log"] = log_;
     checkpoint.state = state.dump();
-    put(checkpoint, "weights/", names(), weights());
-    put(checkpoint, "momentum/", names(), optimizer_->momenta());
-    put(checkpoint, "average/", names(), optimizer_->averages());
-    if (best_epoch_ != 0 && best_epoch_ != epoch_) put(checkpoint, "best/", names(), best_);
+    const std::vector<std::string> names = weight_names(module_);
+    put(checkpoint, "weights/", names, weights());
+    put(checkpoint, "momentum/", names, optimizer_->momenta());
+    put(checkpoint, "average/", names, optimizer_->averages());
+    if (best_epoch_ != 0 && best_epoch_ != epoch_) put(checkpoint, "best/", names, best_);
     folder_->save(checkpoint);
   }
 
@@ -268,12 +234,13 @@ class Trainer {
       last_loss_ = state.at("last_loss").get<double>();
       seconds_ = state.at("seconds").get<double>();
       log_ = state.at("log").get<std::vector<std::string>>();
-      get(checkpoint, "weights/", names(), weights());
-      get(checkpoint, "momentum/", names(), optimizer_->momenta());
-      get(checkpoint, "average/", names(), optimizer_->averages());
+      const std::vector<std::string> names = weight_names(module_);
+      get(checkpoint, "weights/", names, weights());
+      get(checkpoint, "momentum/", names, optimizer_->momenta());
+      get(checkpoint, "average/", names, optimizer_->averages());
       if (best_epoch_ != 0) {
         best_ = copies(evaluated());
-        if (best_epoch_ != epoch_) get(checkpoint, "best/", names(), best_);
+        if (best_epoch_ != epoch_) get(checkpoint, "best/", names, best_);
       }
     } catch (const nlohmann::json::exception&) {
       throw input_error("is damaged: the state of its run is not understood").in_file(folder_->path());
@@ -299,9 +266,20 @@ class Trainer {
     }
   }
 
+  void write_plan(TrainResult& result) const {
+    result.plan_file = folder_->path() + "/plan.json";
+    const pruning::Plan plan = sparsity_->plan(options_.seed);
+    for (const pruning::PlannedGroup& group : plan.steps[0].groups) {
+      result.units += static_cast<int64_t>(group.filters.size());
+      result.units_to_go += static_cast<int64_t>(group.filters.size() - group.kept.size());
+    }
+    pruning::write_plan(plan, result.plan_file);
+  }
+
   TrainResult finish(Loader& loader, std::chrono::steady_clock::time_point start) {
     assign(weights(), best_epoch_ != 0 ? copies(best_) : copies(evaluated()));
     TrainResult result;
+    if (sparsity_) write_plan(result);
     if (best_epoch_ != 0) result.val_accuracy = best_accuracy_;
     if (options_.reestimate > 0 && module_.has_batchnorm()) {
       const Tensors before = copies(weights());
@@ -346,6 +324,7 @@ class Trainer {
   Module module_;
   std::optional<RunFolder> folder_;
   std::optional<Teaching> teacher_;
+  std::optional<Sparsity> sparsity_;
   std::optional<Optimizer> optimizer_;
   int64_t epoch_ = 0, resumed_from_ = 0;  ///< epochs done
   int64_t best_epoch_ = 0;

@@ -10,6 +10,7 @@
 #include "graph/graph.h"
 #include "training/augment.h"
 #include "training/schedule.h"
+#include "training/sparsity_options.h"
 
 namespace xdn::training {
 
@@ -30,6 +31,9 @@ struct TrainOptions {
       0;  ///< training images from which BatchNorm takes its statistics anew at the end; 0: none
   int64_t augment_epochs = 0;  ///< epoch e is augmented as epoch e mod this; 0: all differently
   std::string teacher_cache;   ///< a folder where the teacher's logits are kept and looked for; empty: none
+  /// The last epoch's weights are then the result, whatever val says, and run_folder gets plan.json: what
+  /// removes from the result the units that were to go. Not with ema.
+  std::optional<SparsityOptions> sparsity = {};
   uint64_t seed = 0;
   int threads = 0;  ///< 0: what the machine grants
   std::string run_folder;
@@ -59,6 +63,7 @@ struct EpochReport {
   double rate = 0;  ///< of its last step
   double loss = 0, accuracy = 0;
   std::optional<double> val_accuracy;
+  std::optional<double> sparsity;             ///< as Sparsity::after_epoch says
   double images_per_second = 0, seconds = 0;  ///< training alone
 };
 struct TrainObserver {
@@ -74,6 +79,8 @@ struct TrainResult {
   std::optional<bool>
       reestimated;  ///< whether the new statistics were kept: with val, where they are no worse
   double last_loss = 0, images_per_second = 0, seconds = 0;
+  std::string plan_file;               ///< with sparsity
+  int64_t units = 0, units_to_go = 0;  ///< of that plan
   bool cuda = false;
 };
 

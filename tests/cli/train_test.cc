@@ -292,6 +292,43 @@ TEST_F(Train, BadInputIsOneLine) {
                  "absent/out.onnx: cannot write: the folder does not exist");
 }
 
+TEST_F(Train, SparsityLeavesAPlan) {
+  write_text(dir_ / "net.preprocess.json", color_preprocess());
+  const std::string model = write_onnx(dir_.path().string());
+  const auto words = [&](const Words& more) {
+    Words all{"train", model, "--data", dir_ / "train", "-o", dir_ / "out.onnx", "--epochs", "1"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  const std::string plan = dir_ / "plan.json";
+  write_text(plan, R"({"version": 1, "steps": [{"method": "", "seed": 0, "keep": [], "blocks": [], "groups":
+      [{"layers": ["conv"], "filters": [[0, 2]], "kept": [0, 2], "reason": ""}], "unprunable": []}]})");
+  const Finished finished =
+      run_xdn(words({"--sparsity", "soft", "--prune-plan", plan, "--json", dir_ / "result.json"}));
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  EXPECT_THAT(finished.out,
+              HasSubstr("plan        " + dir_ / "out.run/plan.json" + ": removes 1 of 3 units"));
+  EXPECT_EQ(nlohmann::json::parse(read_text(dir_ / "result.json")).at("units_to_go"), 1);
+  EXPECT_TRUE(nlohmann::json::parse(lines_of(read_text(dir_ / "out.run/log.jsonl"))[1]).contains("sparsity"));
+  EXPECT_EQ(nlohmann::json::parse(read_text(dir_ / "out.run/plan.json")).at("steps").at(0).at("method"),
+            "soft");
+
+  expect_refusal(words({"--sparsity", "hard"}), "--sparsity: expected one of");
+  expect_refusal(words({"--sparsity", "soft"}), "--sparsity soft expects --prune-plan");
+  expect_refusal(words({"--sparsity", "growing", "--prune-plan", plan}), "expects --sparsity-strength");
+  expect_refusal(words({"--sparsity", "soft", "--prune-plan", plan, "--sparsity-strength", "1"}),
+                 "--sparsity soft has no --sparsity-strength");
+  expect_refusal(words({"--sparsity", "soft", "--prune-plan", plan, "--ema", "0.9"}), "--ema does not go");
+  expect_refusal(words({"--prune-plan", plan}), "go with --sparsity");
+  const Words soft = words({"--sparsity", "soft", "--run", dir_ / "other.run", "--prune-plan", plan});
+  write_text(plan, "{}");
+  expect_refusal(soft, "plan.json: a pruning plan, field 'version', is missing");
+  write_text(plan, R"({"version": 1, "steps": [{"method": "", "seed": 0, "keep": [], "blocks": [], "groups":
+      [{"layers": ["conv7"], "filters": [[0, 2]], "kept": [0, 2], "reason": ""}], "unprunable": []}]})");
+  expect_refusal(soft, "plan.json: layer 'conv7': the plan is for another model");
+  EXPECT_FALSE(fs::exists(dir_ / "other.run"));
+}
+
 TEST_F(Train, StudentsShareATeachersPredictions) {
   write_text(dir_ / "net.preprocess.json", color_preprocess());
   const std::string teacher = write_onnx(dir_.path().string());
