@@ -199,8 +199,6 @@ void PruneFlags::check() const {
   if (!plan.empty() && steps != 1) refuse("--plan has its own steps");
   if ((sparsity == "none" || sparsity == "soft") && sparsity_strength != 0)
     refuse("--sparsity-strength goes with --sparsity group-lasso or growing");
-  if (sparsity != "none" && learning.ema != 0)
-    refuse("--ema does not go with --sparsity: averages do not become zero");
   if (learning.warmup > static_cast<double>(learning.epochs))
     refuse(fmt::format("--warmup {} is longer than --epochs {}", learning.warmup, learning.epochs));
   (void)xdn::model_stem(out);

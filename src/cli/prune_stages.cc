@@ -103,8 +103,11 @@ void PruneFolder::score(const std::string& model, const std::string& scores) con
 }
 
 void PruneFolder::train(const std::string& model, const std::string& out, int64_t epochs,
-                        const std::vector<std::string>& more) const {
+                        const std::vector<std::string>& sparsity) const {
   std::vector<std::string> all = words(model);
+  // Averages do not become zero.
+  if (!sparsity.empty())
+    std::erase_if(all, [](const std::string& word) { return word.starts_with("--ema="); });
   const double warmup = std::min(flags_.learning.warmup, static_cast<double>(epochs));
   all.insert(all.end(), {"-o", out, "--resume", "--epochs", fmt::format("{}", epochs), "--warmup",
                          fmt::format("{}", warmup)});
@@ -114,7 +117,7 @@ void PruneFolder::train(const std::string& model, const std::string& out, int64_
     all.insert(all.end(), {"--teacher", teacher.empty() ? flags_.model : teacher});
     all.insert(all.end(), flags_.teaching_words.begin(), flags_.teaching_words.end());
   }
-  all.insert(all.end(), more.begin(), more.end());
+  all.insert(all.end(), sparsity.begin(), sparsity.end());
   call(std::move(all));
 }
 

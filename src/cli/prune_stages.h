@@ -49,7 +49,7 @@ class PruneFolder {
   /// By the labels alone: from what a model says itself it learns nothing.
   void score(const std::string& model, const std::string& scores) const;
   void train(const std::string& model, const std::string& out, int64_t epochs,
-             const std::vector<std::string>& more = {}) const;
+             const std::vector<std::string>& sparsity = {}) const;
 
  private:
   std::vector<std::string> words(const std::string& model) const;
