@@ -66,6 +66,7 @@ ordered_json settings_of(const Graph& graph, const TrainData& data, const std::o
   s["flip"] = o.augmentation.flip;
   s["cutout"] = o.augmentation.cutout;
   s["precision"] = o.bf16 ? "bf16" : "fp32";
+  if (has_qdq(graph)) s["learn-scales"] = o.learn_scales;
   if (teacher) {
     s["temperature"] = o.temperature;
     s["alpha"] = o.alpha;
@@ -85,7 +86,7 @@ class Trainer {
         observer_(observer),
         device_(best_device()),
         settings_(settings_of(graph, data, teacher, options)),
-        module_(std::move(graph)) {
+        module_(std::move(graph), options.learn_scales) {
     check(teacher);
     at::set_num_threads(options_.threads > 0 ? options_.threads : available_cpus());
     module_.move_to(device_);
@@ -140,6 +141,9 @@ class Trainer {
     const Graph& graph = module_.structure();
     if (graph.outputs().size() != 1) {
       throw input_error(fmt::format("has {} outputs, expected logits alone", graph.outputs().size()));
+    }
+    if (options_.bf16 && module_.is_quantized()) {
+      throw Error(ErrorKind::kUsage, "is quantized: --precision bf16 would move its levels, expected fp32");
     }
     check_images(module_, data_.train, "training");
     if (data_.val) check_images(module_, *data_.val, "validation");
