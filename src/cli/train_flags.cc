@@ -129,6 +129,9 @@ void TrainFlags::add_options(CLI::App& app) {
   add_choice(app, "--precision", precision, {"fp32", "bf16"},
              "Of activations and gradients; weights stay fp32. Default: fp32")
       ->group(kLearning);
+  app.add_flag("--learn-scales", learn_scales,
+               "Of a quantized model: learn its scales, too; else those of the calibration stay")
+      ->group(kLearning);
 
   text("--teacher", teacher, "MODEL", "A model of as many outputs whose predictions are learned")
       ->group(kTeacher);

@@ -107,6 +107,7 @@ training::TrainOptions options_of(const TrainFlags& flags) {
   o.ema = flags.ema;
   o.augmentation = {augment.crop, augment.flip, augment.cutout};
   o.bf16 = flags.precision == "bf16";
+  o.learn_scales = flags.learn_scales;
   o.temperature = flags.temperature;
   o.alpha = flags.alpha;
   o.feature_weight = flags.features;

@@ -292,7 +292,7 @@ TEST_F(Train, BadInputIsOneLine) {
                  "absent/out.onnx: cannot write: the folder does not exist");
 }
 
-TEST_F(Train, QuantizedModelsAreRefused) {
+TEST_F(Train, QuantizedModelsStayQuantized) {
   write_text(dir_ / "net.preprocess.json", color_preprocess());
   const std::string path = write_onnx(dir_.path().string(), [](onnx::ModelProto& m) {
     auto* graph = m.mutable_graph();
@@ -319,7 +319,32 @@ TEST_F(Train, QuantizedModelsAreRefused) {
     // Nodes stand in order: the two behind the convolution, which is the first.
     for (int k = graph->node_size() - 1; k > 2; --k) graph->mutable_node()->SwapElements(k, k - 2);
   });
-  expect_refusal({"train", path, "--data", dir_ / "train", "-o", dir_ / "out.onnx"}, "is quantized");
+  const Words words{"train",
+                    "--learn-scales",
+                    path,
+                    "--data",
+                    dir_ / "train",
+                    "-o",
+                    dir_ / "out.onnx",
+                    "--epochs",
+                    "1",
+                    "--lr",
+                    "0.05",
+                    "--batch",
+                    "16",
+                    "--label-smoothing",
+                    "0.3",
+                    "--augment",
+                    "none"};
+  Words narrow = words;
+  narrow.insert(narrow.end(), {"--precision", "bf16"});
+  expect_refusal(narrow, "is quantized: --precision bf16 would move its levels, expected fp32");
+  const Finished finished = run_xdn(words);
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  const Finished text = run_xdn({"info", dir_ / "out.onnx", "--text"});
+  EXPECT_THAT(text.out, HasSubstr("%qx = DequantizeLinear(%q, %qs, %qz)"));
+  EXPECT_THAT(text.out, ::testing::Not(HasSubstr("const %qs f32[] [0.01]")));
+  EXPECT_THAT(text.out, HasSubstr("const %qz u8[] [0]"));
 }
 
 TEST_F(Train, RunsAreNeitherMixedNorDamagedUnnoticed) {
