@@ -126,6 +126,8 @@ void TrainFlags::add_options(CLI::App& app) {
       ->default_str("");
 
   add_learning(app);
+  app.add_flag("--from-scratch", from_scratch, "Forget MODEL's weights: its layers and widths alone")
+      ->group(kLearningGroup);
   add_teaching(app);
 
   Adder towards_zero(app, "Sparsity");
@@ -178,6 +180,8 @@ void TrainFlags::add_learning(CLI::App& app) {
                  "Take BatchNorm's statistics anew from N images at the end");
   learning.choice("--precision", precision, {"fp32", "bf16"},
                   "Of activations and gradients; weights stay fp32. Default: fp32");
+  learning.flag("--learn-scales", learn_scales,
+                "Of a quantized model: learn its scales, too; else those of the calibration stay");
 }
 
 void TrainFlags::add_teaching(CLI::App& app) {
@@ -199,6 +203,8 @@ void TrainFlags::check() const {
   };
   if (model.empty() == arch.empty()) refuse("expected either MODEL or --arch");
   if (arch.empty() && (classes != 0 || input != 0)) refuse("--classes and --input go with --arch");
+  if (from_scratch && model.empty()) refuse("--from-scratch goes with MODEL");
+  if (from_scratch && !scores.empty()) refuse("--scores trains nothing: --from-scratch does not go with it");
   if (warmup > static_cast<double>(epochs))
     refuse(fmt::format("--warmup {} is longer than --epochs {}", warmup, epochs));
   if (teacher.empty() && features != 0) refuse("--features goes with --teacher");

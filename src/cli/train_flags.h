@@ -21,7 +21,7 @@ struct TrainFlags {
   double lr = 0.05, warmup = 0, momentum = 0.9, weight_decay = 5e-4, label_smoothing = 0, ema = 0;
   double temperature = 4, alpha = 0.9, features = 0, sparsity_strength = 0;
   std::string schedule = "cosine", augment = "crop:4,flip", precision = "fp32";
-  bool resume = false, no_verify = false;
+  bool from_scratch = false, resume = false, no_verify = false, learn_scales = false;
   Output output;
 
   void add_options(CLI::App& app);

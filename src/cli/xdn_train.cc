@@ -15,6 +15,7 @@
 #include "fusion/passes.h"
 #include "pruning/scores_file.h"
 #include "training/architectures.h"
+#include "training/initialize.h"
 #include "training/taylor.h"
 #include "training/trainer.h"
 
@@ -110,6 +111,7 @@ training::TrainOptions options_of(const TrainFlags& flags) {
   o.ema = flags.ema;
   o.augmentation = {augment.crop, augment.flip, augment.cutout};
   o.bf16 = flags.precision == "bf16";
+  o.learn_scales = flags.learn_scales;
   o.temperature = flags.temperature;
   o.alpha = flags.alpha;
   o.feature_weight = flags.features;
@@ -260,6 +262,7 @@ int train(const TrainFlags& flags) {
   const LoadedImages images(flags.data, data_options, !flags.no_verify);
   if (flags.model.empty()) model = build_model(flags, images);
   check_classes(model, images);
+  if (flags.from_scratch) training::initialize(model.graph, flags.seed);
   data_options.split = Split::kAuto;
   data_options.geometry.height = images.dataset().height();
   data_options.geometry.width = images.dataset().width();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "base/error.h"
 #include "training/module_ops.h"
@@ -46,9 +47,7 @@ void refuse_what_cannot_learn(const Graph& graph) {
   for (const NodeId id : graph.order()) {
     const Node& node = graph.node(id);
     try {
-      if (node.type == OpType::kQuantizeLinear || node.type == OpType::kDequantizeLinear) {
-        throw input_error("is quantized, which cannot be trained: train the float model it was made of");
-      }
+      if (is_qdq(node.type)) continue;  // Qdq's
       if (!has_gradient(node.type)) {
         throw input_error("cannot be trained: " + std::string(op_info(node.type).name) +
                           " has no gradient here");
@@ -84,7 +83,7 @@ Tensor from_torch(const at::Tensor& tensor) {
   return Tensor::copy(DType::kF32, dense.sizes().vec(), dense.data_ptr<float>(), dense.nbytes());
 }
 
-Module::Module(Graph graph) : graph_(std::move(graph)) {
+Module::Module(Graph graph, bool learn_scales) : graph_(std::move(graph)) {
   if (graph_.inputs().size() != 1) {
     throw input_error("has " + std::to_string(graph_.inputs().size()) +
                       " inputs, expected one that takes images");
@@ -94,10 +93,12 @@ Module::Module(Graph graph) : graph_(std::move(graph)) {
                       ", expected a float model");
   }
   refuse_what_cannot_learn(graph_);
+  qdq_.emplace(graph_);
   unshare_statistics();
   users_ = graph_.users();
   merge_affine();
   collect_constants();
+  if (learn_scales) collect_scales();
   if (parameters_.empty()) throw input_error("has no weights to train");
   find_results();
   output_plan_ = plan(graph_.outputs());
@@ -181,6 +182,7 @@ bool Module::follows_linear(ValueId id) const {
 }
 
 void Module::add_parameter(ValueId id, bool decays) {
+  id = qdq_->stored(id);
   if (!graph_.is_constant(id)) return;
   at::Tensor& value = values_[static_cast<size_t>(id)];
   if (value.requires_grad()) return;
@@ -190,7 +192,9 @@ void Module::add_parameter(ValueId id, bool decays) {
 
 void Module::collect_constants() {
   values_.resize(graph_.value_count());
+  for (const auto& [id, floats] : qdq_->floats()) values_[static_cast<size_t>(id)] = floats;
   for (const NodeId id : graph_.order()) {
+    if (is_qdq(graph_.node(id).type)) continue;
     for (const ValueId input : graph_.node(id).inputs) {
       if (graph_.is_constant(input)) values_[static_cast<size_t>(input)] = to_torch(graph_.constant(input));
     }
@@ -227,6 +231,17 @@ void Module::collect_constants() {
   }
 }
 
+void Module::collect_scales() {
+  std::set<ValueId> trained;
+  for (const Parameter& parameter : parameters_) trained.insert(parameter.constant);
+  for (const Qdq::Scale& scale : qdq_->learnable(trained)) {
+    add_parameter(scale.constant, false);  // unless it is one already
+    for (Parameter& parameter : parameters_) {
+      if (parameter.constant == scale.constant) parameter.lowest = scale.lowest;
+    }
+  }
+}
+
 void Module::find_results() {
   logits_ = graph_.outputs().at(0);
   if (const NodeId last = graph_.value(logits_).producer;
@@ -252,7 +267,8 @@ void Module::find_results() {
     const bool passes = is_affine(node.type)
                             ? graph_.is_constant(node.inputs[0]) != graph_.is_constant(node.inputs[1])
                             : node.type == OpType::kReshape || node.type == OpType::kFlatten ||
-                                  node.type == OpType::kIdentity || node.type == OpType::kBatchNorm;
+                                  node.type == OpType::kIdentity || node.type == OpType::kBatchNorm ||
+                                  is_qdq(node.type);
     if (!passes) return;
     id = x;
   }
@@ -273,7 +289,7 @@ Module::Plan Module::plan(std::vector<ValueId> wanted) const {
     const Affine& affine = affine_[static_cast<size_t>(id)];
     Step step;
     step.node = id;
-    step.inputs = node.inputs;
+    step.inputs = qdq_->has(id) ? qdq_->inputs(id) : node.inputs;
     step.output = node.output;
     if (affine.last != kNoNode) {
       step.output = graph_.node(affine.last).output;
@@ -305,6 +321,7 @@ at::Tensor Module::evaluate(const Step& step, std::vector<at::Tensor>& values) {
     inputs.push_back(id == kNoValue ? at::Tensor() : values[static_cast<size_t>(id)]);
   }
   for (const ValueId id : step.release) values[static_cast<size_t>(id)].reset();
+  if (qdq_->has(step.node)) return qdq_->evaluate(step.node, inputs);
   if (node.type != OpType::kBatchNorm) return evaluate_op(node, inputs, step.in_place);
   const at::Tensor scale = inputs[1].reshape(-1);
   const at::Tensor bias = inputs[2].defined() ? inputs[2].reshape(-1) : at::zeros_like(scale);
@@ -344,13 +361,19 @@ void Module::move_to(const at::Device& device) {
     const bool trains = value.requires_grad();
     value = value.detach().to(device).requires_grad_(trains);
   }
-  for (Parameter& parameter : parameters_) parameter.value = values_[static_cast<size_t>(parameter.constant)];
+  for (Parameter& parameter : parameters_) {
+    parameter.value = values_[static_cast<size_t>(parameter.constant)];
+    if (parameter.lowest.defined()) parameter.lowest = parameter.lowest.to(device);
+  }
   for (Statistic& statistic : statistics_) statistic.value = values_[static_cast<size_t>(statistic.constant)];
 }
 
 Graph Module::graph() const {
   Graph graph = graph_;
-  for (const Parameter& p : parameters_) graph.value(p.constant).constant = from_torch(p.value);
+  for (const Parameter& p : parameters_) {
+    if (!qdq_->owns(p.constant)) graph.value(p.constant).constant = from_torch(p.value);
+  }
+  qdq_->write(graph, values_);
   for (const Statistic& s : statistics_) graph.value(s.constant).constant = from_torch(s.value);
   return graph;
 }

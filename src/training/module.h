@@ -2,11 +2,13 @@
 
 #include <torch/types.h>
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "graph/graph.h"
+#include "training/qdq.h"
 
 namespace xdn::training {
 
@@ -16,6 +18,7 @@ struct Parameter {
   std::string name;     ///< of the constant
   at::Tensor value;     ///< f32, a leaf that requires its gradient; 4-D ones lie channels last
   bool decays = false;  ///< weights of Conv, Gemm and MatMul; neither biases nor what belongs to a BatchNorm
+  at::Tensor lowest = {};  ///< what its elements stay at or above, of its shape; undefined: nothing
 };
 
 /// A BatchNorm's running mean or variance.
@@ -32,20 +35,27 @@ struct Statistic {
 /// constants (scalars, normalisation of the input) stay as they are. A BatchNorm of unit scale and zero bias
 /// that is followed by Mul and Add per channel, as Caffe writes it, is one BatchNorm with the parameters of
 /// these two.
+///
+/// In a graph with QuantizeLinear and DequantizeLinear, parameters of quantized layers are float copies of
+/// what their levels stand for, rounded anew in every pass, as activations are; see qdq.h and fake_quant.h.
 class Module {
  public:
-  /// Throws an input error naming the layer for what cannot be trained: quantized layers, other element types
-  /// than f32, operators without a gradient here, a BatchNorm whose inputs are computed; and for a graph
-  /// without parameters, or that has not one image input.
-  explicit Module(Graph graph);
+  /// learn_scales: scales of activations and weights are parameters, too.
+  /// Throws an input error naming the layer for what cannot be trained: other element types than f32,
+  /// operators without a gradient here, a BatchNorm whose inputs are computed, levels whose scale is
+  /// computed; and for a graph without parameters, or that has not one image input.
+  explicit Module(Graph graph, bool learn_scales = false);
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
 
   /// Training mode: BatchNorm normalises by the batch, and moves its statistics.
   void set_training(bool training) { training_ = training; }
   /// running = (1 - momentum) * running + momentum * batch
   void set_momentum(double momentum) { momentum_ = momentum; }
   /// Activations, and copies of the weights of Conv, Gemm and MatMul, are of this type: kFloat or kBFloat16.
-  /// Parameters, statistics and results stay f32.
-  void set_compute_type(at::ScalarType type) { compute_ = type; }
+  /// Parameters, statistics and results stay f32; so does all of a quantized graph, whose levels bf16 would
+  /// move.
+  void set_compute_type(at::ScalarType type) { compute_ = is_quantized() ? at::kFloat : type; }
   void move_to(const at::Device& device);
 
   struct Result {
@@ -60,12 +70,14 @@ class Module {
   const Graph& structure() const { return graph_; }
   int64_t classes() const { return classes_; }
   int64_t features() const { return feature_width_; }  ///< 0: none
+  bool is_quantized() const { return !qdq_->empty(); }
   bool has_batchnorm() const { return !statistics_.empty(); }
   const std::vector<Parameter>& parameters() const { return parameters_; }
   const std::vector<Statistic>& statistics() const { return statistics_; }
 
   /// The graph with the current parameters and statistics. Without training it computes the same to the bit;
   /// it is the same graph, unless one constant served two BatchNorms as a statistic: each then has its own.
+  /// Quantized layers have levels again.
   Graph graph() const;
 
  private:
@@ -84,6 +96,7 @@ class Module {
   void unshare_statistics();
   void merge_affine();
   void collect_constants();
+  void collect_scales();
   void find_results();
   bool follows_linear(ValueId id) const;
   bool per_channel(ValueId constant, ValueId of) const;
@@ -93,6 +106,7 @@ class Module {
   at::Tensor evaluate(const Step& step, std::vector<at::Tensor>& values);
 
   Graph graph_;
+  std::optional<Qdq> qdq_;
   std::vector<std::vector<NodeId>> users_;
   /// Of a BatchNorm: the nodes behind it that it has taken in.
   struct Affine {

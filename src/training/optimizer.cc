@@ -26,11 +26,13 @@ struct Coefficients {
 };
 
 void update_range(const Coefficients& c, int64_t first, int64_t last, const float* __restrict g,
-                  float* __restrict w, float* __restrict m, float* __restrict a) {
+                  const float* __restrict lowest, float* __restrict w, float* __restrict m,
+                  float* __restrict a) {
   const auto next = [&](int64_t i) {
     const float gradient = g[i] + c.decay * w[i];
     m[i] = c.momentum * m[i] + gradient;
     w[i] -= c.rate * (c.lookahead == 0 ? m[i] : gradient + c.lookahead * m[i]);
+    if (lowest != nullptr) w[i] = std::max(w[i], lowest[i]);
   };
   if (a == nullptr) {
     for (int64_t i = first; i < last; ++i) next(i);
@@ -66,6 +68,7 @@ void Optimizer::update(size_t i, float rate, float average_share) {
     const at::Tensor gradient = at::add(g, w, c.decay);
     m.mul_(c.momentum).add_(gradient);
     w.sub_(options_.nesterov ? at::add(gradient, m, c.lookahead) : m, c.rate);
+    if (parameter.lowest.defined()) w.clamp_min_(parameter.lowest);
     if (a.defined()) a.lerp_(w, c.average_share);
     return;
   }
@@ -73,8 +76,9 @@ void Optimizer::update(size_t i, float rate, float average_share) {
   const float* gradient = g.data_ptr<float>();
   float *weights = w.data_ptr<float>(), *momenta = m.data_ptr<float>();
   float* average = a.defined() ? a.data_ptr<float>() : nullptr;
+  const float* lowest = parameter.lowest.defined() ? parameter.lowest.data_ptr<float>() : nullptr;
   at::parallel_for(0, w.numel(), kGrain, [&](int64_t first, int64_t last) {
-    update_range(c, first, last, gradient, weights, momenta, average);
+    update_range(c, first, last, gradient, lowest, weights, momenta, average);
   });
 }
 

@@ -11,7 +11,8 @@ namespace xdn::training {
 /// Stochastic gradient descent with Nesterov's momentum (as Sutskever et al. 2013 write it) and weight decay
 /// on those parameters that decay:
 ///   g += decay * w;  m = momentum * m + g;  w -= rate * (g + momentum * m)
-/// and, where asked, the running average of parameters and BatchNorm statistics:
+/// then w = max(w, lowest) where the parameter has that; and, where asked, the running average of parameters
+/// and BatchNorm statistics:
 ///   a += (1 - ema) * (w - a)
 /// On a CPU a step is one pass over the memory of a parameter.
 class Optimizer {

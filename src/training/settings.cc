@@ -1,6 +1,7 @@
 #include "training/settings.h"
 
 #include "base/sha256.h"
+#include "training/qdq.h"
 
 namespace xdn::training {
 
@@ -41,6 +42,7 @@ ordered_json settings_of(const Graph& graph, const TrainData& data, const std::o
   s["flip"] = o.augmentation.flip;
   s["cutout"] = o.augmentation.cutout;
   s["precision"] = o.bf16 ? "bf16" : "fp32";
+  if (has_qdq(graph)) s["learn-scales"] = o.learn_scales;
   if (teacher) {
     s["temperature"] = o.temperature;
     s["alpha"] = o.alpha;

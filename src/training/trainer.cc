@@ -45,7 +45,7 @@ class Trainer {
                         .augmentation = options.augmentation,
                         .augment_epochs = options.augment_epochs},
         settings_(settings_of(graph, data, teacher, options)),
-        module_(std::move(graph)) {
+        module_(std::move(graph), options.learn_scales) {
     check(teacher);
     at::set_num_threads(options_.threads > 0 ? options_.threads : available_cpus());
     module_.move_to(device_);
@@ -94,6 +94,9 @@ class Trainer {
     const Graph& graph = module_.structure();
     if (graph.outputs().size() != 1) {
       throw input_error(fmt::format("has {} outputs, expected logits alone", graph.outputs().size()));
+    }
+    if (options_.bf16 && module_.is_quantized()) {
+      throw Error(ErrorKind::kUsage, "is quantized: --precision bf16 would move its levels, expected fp32");
     }
     check_images(module_, data_.train, "training");
     if (data_.val) check_images(module_, *data_.val, "validation");

@@ -22,7 +22,8 @@ struct TrainOptions {
   double momentum = 0.9, weight_decay = 5e-4, label_smoothing = 0;
   double ema = 0;  ///< of weights and statistics, per step; 0: off
   Augmentation augmentation;
-  bool bf16 = false;  ///< activations and gradients; parameters stay f32
+  bool bf16 = false;          ///< activations and gradients; parameters stay f32. Not for a quantized model
+  bool learn_scales = false;  ///< of a quantized model
   /// With a teacher: loss = (1 - alpha) * cross entropy + alpha * T^2 * KL(teacher || student), both softened
   /// by the temperature T (Hinton et al. 2015), + feature_weight * mean squared difference of the last pooled
   /// features.
@@ -91,9 +92,9 @@ struct TrainResult {
 /// in whatever way, and resumes with the same settings and number of threads gives the same bits as one that
 /// was not (on a CPU).
 ///
-/// Throws an input error for data or a graph that do not fit each other, for a folder that holds a run when
-/// not resuming, and for a checkpoint that is damaged or of other settings; a failure when the loss is not
-/// finite (the last good checkpoint stays).
+/// Throws a usage error for a quantized graph in bf16; an input error for data or a graph that do not fit
+/// each other, for a folder that holds a run when not resuming, and for a checkpoint that is damaged or of
+/// other settings; a failure when the loss is not finite (the last good checkpoint stays).
 TrainResult train(Graph graph, const Preprocess& preprocess, const TrainData& data,
                   const std::optional<Teacher>& teacher, const TrainOptions& options,
                   const TrainObserver& observer = {});

@@ -380,7 +380,48 @@ TEST_F(Train, ScoresOfEveryFilter) {
   expect_refusal({"train", model, "--data", dir_ / "train"}, "--output is required");
 }
 
-TEST_F(Train, QuantizedModelsAreRefused) {
+/// The layers of a model alone: two seeds forget the same weights and begin anew.
+TEST_F(Train, FromScratchWithTheLayersOfAModel) {
+  ASSERT_EQ(run_xdn(from_scratch("net.onnx")).code, 0);
+  const auto words = [&](const std::string& seed, const std::string& out) {
+    return Words{"train",
+                 dir_ / "net.onnx",
+                 "--from-scratch",
+                 "--seed",
+                 seed,
+                 "--data",
+                 dir_ / "train",
+                 "--val",
+                 dir_ / "val",
+                 "-o",
+                 dir_ / out,
+                 "--lr",
+                 "0.02",
+                 "--epochs",
+                 "3",
+                 "--batch",
+                 "16",
+                 "--ema",
+                 "0.8",
+                 "--threads",
+                 "2",
+                 "--augment",
+                 "crop:1,flip,cutout:2"};
+  };
+  for (const auto& [seed, out] :
+       {std::pair{"7", "a.onnx"}, std::pair{"7", "b.onnx"}, std::pair{"8", "c.onnx"}})
+    ASSERT_EQ(run_xdn(words(seed, out)).code, 0);
+  EXPECT_TRUE(read_text(dir_ / "a.onnx") == read_text(dir_ / "b.onnx"));
+  EXPECT_FALSE(read_text(dir_ / "a.onnx") == read_text(dir_ / "c.onnx"));
+  // As build_architecture begins: the first epoch of the same seed is the same.
+  EXPECT_EQ(nlohmann::json::parse(lines_of(read_text(dir_ / "a.run/log.jsonl"))[1]).at("train_loss"),
+            nlohmann::json::parse(lines_of(read_text(dir_ / "net.run/log.jsonl"))[1]).at("train_loss"));
+  expect_refusal(
+      {"train", "--arch", "resnet20", "--from-scratch", "--data", dir_ / "train", "-o", dir_ / "o.onnx"},
+      "--from-scratch goes with MODEL");
+}
+
+TEST_F(Train, QuantizedModelsStayQuantized) {
   write_text(dir_ / "net.preprocess.json", color_preprocess());
   const std::string path = write_onnx(dir_.path().string(), [](onnx::ModelProto& m) {
     auto* graph = m.mutable_graph();
@@ -407,7 +448,32 @@ TEST_F(Train, QuantizedModelsAreRefused) {
     // Nodes stand in order: the two behind the convolution, which is the first.
     for (int k = graph->node_size() - 1; k > 2; --k) graph->mutable_node()->SwapElements(k, k - 2);
   });
-  expect_refusal({"train", path, "--data", dir_ / "train", "-o", dir_ / "out.onnx"}, "is quantized");
+  const Words words{"train",
+                    "--learn-scales",
+                    path,
+                    "--data",
+                    dir_ / "train",
+                    "-o",
+                    dir_ / "out.onnx",
+                    "--epochs",
+                    "1",
+                    "--lr",
+                    "0.05",
+                    "--batch",
+                    "16",
+                    "--label-smoothing",
+                    "0.3",
+                    "--augment",
+                    "none"};
+  Words narrow = words;
+  narrow.insert(narrow.end(), {"--precision", "bf16"});
+  expect_refusal(narrow, "is quantized: --precision bf16 would move its levels, expected fp32");
+  const Finished finished = run_xdn(words);
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  const Finished text = run_xdn({"info", dir_ / "out.onnx", "--text"});
+  EXPECT_THAT(text.out, HasSubstr("%qx = DequantizeLinear(%q, %qs, %qz)"));
+  EXPECT_THAT(text.out, ::testing::Not(HasSubstr("const %qs f32[] [0.01]")));
+  EXPECT_THAT(text.out, HasSubstr("const %qz u8[] [0]"));
 }
 
 TEST_F(Train, RunsAreNeitherMixedNorDamagedUnnoticed) {

@@ -309,10 +309,6 @@ TEST(Module, Bf16IsCloseToF32) {
 }
 
 TEST(Module, RefusesWhatCannotBeTrainedAndNamesTheLayer) {
-  EXPECT_EQ(message_of(
-                "graph \"g\" {\n input %x f32[N,4]\n const %s f32[] [0.1]\n const %z u8[] [0]\n"
-                " %q = QuantizeLinear(%x, %s, %z) \"in\"\n %y = DequantizeLinear(%q, %s, %z)\n output %y\n}"),
-            "layer 'in': is quantized, which cannot be trained: train the float model it was made of");
   EXPECT_EQ(message_of("graph \"g\" {\n input %x f32[N,4,3,3]\n %y = Lrn(%x) \"norm1\"\n output %y\n}"),
             "layer 'norm1': cannot be trained: Lrn has no gradient here");
   EXPECT_EQ(message_of("graph \"g\" {\n input %x f32[N,4]\n %y = Relu(%x)\n output %y\n}"),

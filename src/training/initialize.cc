@@ -1,0 +1,110 @@
+#include "training/initialize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "base/error.h"
+#include "training/random.h"
+
+namespace xdn::training {
+namespace {
+
+class Initializer {
+ public:
+  Initializer(Graph& graph, uint64_t seed)
+      : graph_(graph), seed_(seed), behind_weights_(graph.value_count(), false) {}
+
+  void run() {
+    for (const NodeId id : graph_.order()) {
+      const Node& node = graph_.node(id);
+      visit(node);
+      behind_weights_[static_cast<size_t>(node.output)] =
+          node.type == OpType::kConv || node.type == OpType::kGemm || node.type == OpType::kMatMul ||
+          std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return is_behind(id); });
+    }
+  }
+
+ private:
+  bool is_behind(ValueId id) const { return id != kNoValue && behind_weights_[static_cast<size_t>(id)]; }
+
+  void visit(const Node& node) {
+    switch (node.type) {
+      case OpType::kConv: {
+        const Dims w = graph_.value(node.inputs[1]).shape;
+        const int64_t taps = element_count(Dims(w.begin() + 2, w.end()));
+        const auto fan_out = static_cast<double>(w[0] / node.as<ConvAttrs>().group * taps);
+        Random random = next();
+        set(node.inputs[1], [&] { return random.normal() * std::sqrt(2 / fan_out); });
+        fill(node.input(2), 0);
+        break;
+      }
+      case OpType::kGemm:
+      case OpType::kMatMul: {
+        const Dims w = graph_.value(node.inputs[1]).shape;
+        const bool filters_first = node.type == OpType::kGemm && node.as<GemmAttrs>().trans_b;
+        const double bound = 1 / std::sqrt(static_cast<double>(filters_first ? w[1] : w[0]));
+        Random random = next();
+        set(node.inputs[1], [&] { return (2 * random.uniform() - 1) * bound; });
+        fill(node.input(2), 0);
+        break;
+      }
+      case OpType::kBatchNorm:
+        fill(node.inputs[1], 1);
+        fill(node.inputs[2], 0);
+        fill(node.inputs[3], 0);
+        fill(node.inputs[4], 1);
+        break;
+      case OpType::kMul:
+      case OpType::kDiv:
+        fill_per_channel(node, 1);
+        break;
+      case OpType::kAdd:
+      case OpType::kSub:
+        fill_per_channel(node, 0);
+        break;
+      case OpType::kQuantizeLinear:
+      case OpType::kDequantizeLinear:
+        throw input_error("is quantized: what has forgotten its weights has no ranges to be quantized by")
+            .in_layer(layer_name(graph_, node));
+      default:
+        break;
+    }
+  }
+
+  /// What a Scale layer holds; not an image's normalisation, which stands before all weights.
+  void fill_per_channel(const Node& node, double value) {
+    for (size_t i = 0; i < 2; ++i) {
+      const ValueId constant = node.inputs[i], x = node.inputs[1 - i];
+      if (!graph_.is_constant(constant) || graph_.is_constant(x)) continue;
+      if (graph_.constant(constant).size() > 1 && is_behind(x)) fill(constant, value);
+    }
+  }
+
+  Random next() { return Random(seed_, 0, tensors_++); }
+
+  void fill(ValueId id, double value) {
+    set(id, [&] { return value; });
+  }
+
+  template <typename Next>
+  void set(ValueId id, Next next_value) {
+    if (id == kNoValue || !graph_.is_constant(id)) return;
+    const Tensor& old = graph_.constant(id);
+    if (old.dtype() != DType::kF32) return;
+    Tensor tensor(DType::kF32, old.dims());
+    for (float& x : tensor.mutable_data<float>()) x = static_cast<float>(next_value());
+    graph_.value(id).constant = std::move(tensor);
+  }
+
+  Graph& graph_;
+  const uint64_t seed_;
+  std::vector<bool> behind_weights_;  ///< by value
+  uint64_t tensors_ = 0;
+};
+
+}  // namespace
+
+void initialize(Graph& graph, uint64_t seed) { Initializer(graph, seed).run(); }
+
+}  // namespace xdn::training
