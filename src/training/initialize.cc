@@ -21,7 +21,8 @@ class Initializer {
       visit(node);
       behind_weights_[static_cast<size_t>(node.output)] =
           node.type == OpType::kConv || node.type == OpType::kGemm || node.type == OpType::kMatMul ||
-          std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return is_behind(id); });
+          std::any_of(node.inputs.begin(), node.inputs.end(),
+                      [&](ValueId input) { return is_behind(input); });
     }
   }
 

@@ -172,8 +172,8 @@ pruning::LayerScores taylor_scores(Graph graph, const Preprocess& preprocess, co
   module.move_to(device);
   module.set_training(false);
   module.set_compute_type(type);
-  std::optional<TeacherModule> guide;
-  if (teacher) guide.emplace(begin_teaching(*teacher, preprocess, module, data, options, device));
+  std::unique_ptr<TeacherModule> guide;
+  if (teacher) guide = begin_teaching(*teacher, preprocess, module, data, options, device);
 
   const Gates gates(module);
   std::vector<at::Tensor> sums;

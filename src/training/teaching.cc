@@ -49,12 +49,13 @@ void check_teacher(const Teacher& teacher, const Module& module, const Module& s
   }
 }
 
-TeacherModule begin_teaching(const Teacher& teacher, const Preprocess& preprocess, const Module& student,
-                             const ImageSet& images, const TrainOptions& options, const at::Device& device) {
+std::unique_ptr<TeacherModule> begin_teaching(const Teacher& teacher, const Preprocess& preprocess,
+                                              const Module& student, const ImageSet& images,
+                                              const TrainOptions& options, const at::Device& device) {
   try {
-    TeacherModule module(teacher, preprocess, device);
-    module.module().set_compute_type(options.bf16 ? at::kBFloat16 : at::kFloat);
-    check_teacher(teacher, module.module(), student, images.height, images.width,
+    auto module = std::make_unique<TeacherModule>(teacher, preprocess, device);
+    module->module().set_compute_type(options.bf16 ? at::kBFloat16 : at::kFloat);
+    check_teacher(teacher, module->module(), student, images.height, images.width,
                   options.feature_weight != 0);
     return module;
   } catch (Error& error) {
@@ -67,14 +68,14 @@ void Teaching::start_epoch(int64_t augmented) {
 }
 
 Module::Result Teaching::forward(const at::Tensor& images, std::span<const int64_t> indices) {
-  if (!cache_) return module_.forward(images);
+  if (!cache_) return module_->forward(images);
   Module::Result result;
   if (cache_->has(indices)) {
-    const at::Tensor logits = at::empty({images.size(0), module_.module().classes()}, at::kFloat);
+    const at::Tensor logits = at::empty({images.size(0), module_->module().classes()}, at::kFloat);
     cache_->get(indices, logits.data_ptr<float>());
     result.logits = logits.to(images.device());
   } else {
-    result.logits = module_.forward(images).logits;
+    result.logits = module_->forward(images).logits;
     const at::Tensor logits = result.logits.to(at::kCPU).contiguous();
     cache_->put(indices, logits.data_ptr<float>());
   }

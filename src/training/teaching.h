@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -35,7 +36,7 @@ void check_teacher(const Teacher& teacher, const Module& module, const Module& s
 /// What a teacher says of batches: it is run, or what is kept of it is looked up.
 class Teaching {
  public:
-  explicit Teaching(TeacherModule module) : module_(std::move(module)) {}
+  explicit Teaching(std::unique_ptr<TeacherModule> module) : module_(std::move(module)) {}
 
   /// Keeps logits, and looks for them, in this cache; results then have no features.
   void keep_in(TeacherCache cache) { cache_ = std::move(cache); }
@@ -47,14 +48,15 @@ class Teaching {
   void end_epoch();
 
  private:
-  TeacherModule module_;
+  std::unique_ptr<TeacherModule> module_;
   std::optional<TeacherCache> cache_;
 };
 
 /// The teacher of this student for these images, in the precision of the options, checked; errors name its
 /// file.
-TeacherModule begin_teaching(const Teacher& teacher, const Preprocess& preprocess, const Module& student,
-                             const ImageSet& images, const TrainOptions& options, const at::Device& device);
+std::unique_ptr<TeacherModule> begin_teaching(const Teacher& teacher, const Preprocess& preprocess,
+                                              const Module& student, const ImageSet& images,
+                                              const TrainOptions& options, const at::Device& device);
 
 /// The loss that TrainOptions describes; `teacher` is null without one.
 at::Tensor loss_of(const Module::Result& student, const Module::Result* teacher, const at::Tensor& labels,
