@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <memory>
 #include <optional>
 
@@ -91,7 +90,9 @@ class Pruner {
   void check_classes(const std::string& data) const {
     if (data.empty()) return;
     const auto classes = open_images(data, Split::kAuto, model_)->classes().size();
-    const int64_t outputs = model_.graph.value(model_.graph.outputs().at(0)).shape.at(1);
+    const Dims& shape = model_.graph.value(model_.graph.outputs().at(0)).shape;
+    if (shape.size() < 2) return;  // training says what is wrong with it
+    const int64_t outputs = shape[1];
     if (static_cast<int64_t>(classes) != outputs) {
       throw input_error(
           fmt::format("holds {} classes, {} has {} outputs", classes, printable(model_.spec), outputs))
@@ -112,7 +113,7 @@ class Pruner {
   void prepare_cost(const Graph& graph) {
     if (flags_.by_latency() || !flags_.latency_table.empty()) read_table(graph);
     if (flags_.by_latency()) {
-      cost_ = latency_cost(*table_);
+      cost_ = pruning::latency_cost(*table_);
       fixed_ = table_->fixed_seconds();
     } else {
       cost_ = pruning::macs_cost();
@@ -144,30 +145,7 @@ class Pruner {
     }
   }
 
-  static pruning::CostModel latency_cost(const pruning::LatencyTable& table) {
-    return [&table](const Graph& graph) -> pruning::NodeCostOf {
-      const std::vector<std::string> order = pruning::table_names(graph);
-      std::map<NodeId, std::string> names;
-      size_t at = 0;
-      for (const NodeId id : graph.order()) names[id] = order[at++];
-      return [&table, &graph, names = std::move(names)](NodeId id, const pruning::Widths& widths) {
-        const Node& node = graph.node(id);
-        const auto width = [&](ValueId value) {
-          return graph.value(value).shape.size() < 2 ? 1 : widths.width(value, 1);
-        };
-        return table.layer_seconds(names.at(id), width(node.inputs[0]), width(node.output));
-      };
-    };
-  }
-
-  double total_cost(const Graph& graph) const {
-    const pruning::Groups groups = pruning::find_groups(graph);
-    const pruning::Widths widths(graph, groups);
-    const pruning::NodeCostOf cost = cost_(graph);
-    double total = fixed_;
-    for (const NodeId id : graph.order()) total += cost(id, widths);
-    return total;
-  }
+  double total_cost(const Graph& graph) const { return fixed_ + pruning::total_cost(graph, cost_); }
 
   double target() const {
     const Amount amount = flags_.by_latency() ? *flags_.seconds() : *flags_.macs();

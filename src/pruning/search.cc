@@ -275,12 +275,6 @@ class Search {
 
 }  // namespace
 
-CostModel macs_cost() {
-  return [](const Graph&) -> NodeCostOf {
-    return [](NodeId node, const Widths& widths) { return static_cast<double>(widths.macs_effective(node)); };
-  };
-}
-
 SearchResult search_widths(const Graph& graph, const Groups& groups, const std::vector<double>& scores,
                            const NodeCostOf& cost, const SearchOptions& options) {
   return Search(graph, groups, scores, cost, options).run();
@@ -291,8 +285,7 @@ SearchedStep plan_by_search(const Graph& graph, const UnitScores& scores, const 
   SearchedStep out;
   const Groups groups = find_groups(graph, options.keep);
   const NodeCostOf cost_of = cost(graph);
-  const Widths whole(graph, groups);
-  for (const NodeId id : graph.order()) out.cost_before += cost_of(id, whole);
+  out.cost_before = total_cost(graph, cost);
   std::vector<std::string> blocks;
   if (options.blocks) blocks = search_widths(graph, groups, scores(graph, groups), cost_of, options).blocks;
 

@@ -6,18 +6,13 @@
 #include <vector>
 
 #include "pruning/blocks.h"
+#include "pruning/cost_model.h"
 #include "pruning/plan.h"
-#include "pruning/widths.h"
 
 namespace xdn::pruning {
 
-/// What a node of a graph costs at the widths that are left, in any unit: seconds, multiply-accumulates.
-using NodeCostOf = std::function<double(NodeId node, const Widths& widths)>;
-using CostModel = std::function<NodeCostOf(const Graph& graph)>;
 /// What every unit is worth, in any unit, so that sums over groups compare.
 using UnitScores = std::function<std::vector<double>(const Graph& graph, const Groups& groups)>;
-
-CostModel macs_cost();
 
 struct SearchOptions {
   double target = 0;  ///< the cost that may remain

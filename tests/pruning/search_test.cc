@@ -167,6 +167,42 @@ TEST(SearchWidths, ReturnsWhatFitsUnderTheTarget) {
   }
 }
 
+/// Seconds that grow with what is read and written, and a constant for the rest.
+pruning::LatencyTable table_of(const Graph& graph) {
+  pruning::LatencyData data;
+  data.structure = pruning::structure_digest(graph);
+  data.precision = "fp32";
+  data.isa = "avx2";
+  data.fusion = "traditional";
+  data.fixed = 0.5;
+  for (const char* layer : {"s", "a", "b", "c", "d", "y"}) {
+    pruning::LatencyShape shape{std::string("Conv of ") + layer, true, {layer}, {}};
+    for (const int64_t in : {1, 2, 8}) {
+      for (const int64_t out : {1, 2, 8})
+        shape.points.push_back({in, out, 0.01 * static_cast<double>(in * out + out)});
+    }
+    data.shapes.push_back(std::move(shape));
+  }
+  return pruning::LatencyTable(std::move(data));
+}
+
+TEST(CostModel, ATableAddsUpToItsPrediction) {
+  const Case c;
+  const pruning::LatencyTable table = table_of(c.graph);
+  const pruning::CostModel cost = pruning::latency_cost(table);
+  EXPECT_NEAR(pruning::total_cost(c.graph, cost) + table.fixed_seconds(), table.predict(c.graph), 1e-12);
+  const auto scores = [](const Graph& graph, const Groups& groups) {
+    return pruning::importance(graph, groups, {});
+  };
+  SearchOptions options;
+  options.target = 0.4 * table.predict(c.graph) - table.fixed_seconds();
+  const auto found = plan_by_search(c.graph, scores, cost, options);
+  EXPECT_TRUE(found.reached);
+  const Graph pruned = pruning::apply_step(c.graph, found.step);
+  EXPECT_NEAR(found.cost + table.fixed_seconds(), table.predict(pruned), 1e-12);
+  EXPECT_LE(table.predict(pruned), 0.4 * table.predict(c.graph) + 1e-12);
+}
+
 TEST(PlanBySearch, ReplaysToTheCostItPromises) {
   Case c;
   c.set_scores("c", 1e-6);
