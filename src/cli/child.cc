@@ -1,5 +1,6 @@
 #include "cli/child.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -11,11 +12,10 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "cli/process.h"
 
 namespace xdn::cli {
 namespace {
-
-constexpr int kNotFound = 127;  ///< a shell's code for it
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
   std::vector<char*> out;
@@ -45,6 +45,10 @@ std::string program_beside(const std::string& name) {
   return (self.parent_path() / name).string();
 }
 
+void check_program(const std::string& program) {
+  if (access(program.c_str(), X_OK) != 0) cannot_start(program, errno);
+}
+
 void become_program(const std::string& program, const std::vector<std::string>& words) {
   std::vector<std::string> own = with_program(program, words);
   execv(program.c_str(), pointers(own).data());
@@ -52,28 +56,38 @@ void become_program(const std::string& program, const std::vector<std::string>& 
 }
 
 int run_child(const std::string& program, const std::vector<std::string>& words, bool stdout_to_stderr) {
-  if (access(program.c_str(), X_OK) != 0) cannot_start(program, errno);
   std::fflush(stdout);
   std::vector<std::string> own = with_program(program, words);
   const std::vector<char*> argv = pointers(own);
+  int failed[2];  // says why the program could not be started; closed where it was
+  if (pipe2(failed, O_CLOEXEC) != 0)
+    throw failure(std::string("cannot make a pipe: ") + std::strerror(errno));
   const pid_t parent = getpid();
   const pid_t child = fork();
-  if (child < 0) throw failure(std::string("cannot start a process: ") + std::strerror(errno));
   if (child == 0) {
     // Two of them in one run folder would wait for each other: it must not outlive this process.
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent) _exit(kNotFound);
-    if (stdout_to_stderr) dup2(STDERR_FILENO, STDOUT_FILENO);
-    execv(argv[0], argv.data());
-    _exit(kNotFound);
+    if (getppid() == parent) {
+      if (stdout_to_stderr) dup2(STDERR_FILENO, STDOUT_FILENO);
+      execv(argv[0], argv.data());
+    }
+    const int error = errno;
+    (void)!write(failed[1], &error, sizeof(error));
+    _exit(kFailed);
   }
+  const int fork_error = errno;
+  close(failed[1]);
+  int error = 0;
+  const bool started = child > 0 && read(failed[0], &error, sizeof(error)) != sizeof(error);
+  close(failed[0]);
+  if (child < 0) throw failure(std::string("cannot start a process: ") + std::strerror(fork_error));
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) throw failure(std::string("lost a process: ") + std::strerror(errno));
   }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == kNotFound) cannot_start(program, ENOEXEC);
+  if (!started) cannot_start(program, error);
   if (WIFEXITED(status)) return WEXITSTATUS(status);
-  throw failure(fmt::format("training was ended by signal {}", WTERMSIG(status)));
+  throw failure(fmt::format("was ended by signal {}", WTERMSIG(status))).in_file(program);
 }
 
 }  // namespace xdn::cli

@@ -8,6 +8,9 @@ namespace xdn::cli {
 /// The program of that name beside this one.
 std::string program_beside(const std::string& name);
 
+/// Throws what become_program throws where the program cannot be started.
+void check_program(const std::string& program);
+
 /// Becomes that program. Returns only by throwing: a failure naming it, where it is missing ("training needs
 /// libtorch") or cannot be started.
 [[noreturn]] void become_program(const std::string& program, const std::vector<std::string>& words);

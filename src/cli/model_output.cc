@@ -42,8 +42,9 @@ std::string write_model(const Graph& graph, const std::string& model, const std:
     preprocess.emplace(to);
     preprocess->write(read_file(from, kMostPreprocessBytes));
   }
-  save_model(graph, out);
+  // A model alone would be taken for one of raw pixels; a preprocess file alone does no harm.
   if (preprocess) preprocess->commit();
+  save_model(graph, out);
   return printable(out) + (preprocess ? " and " + printable(to) : "");
 }
 

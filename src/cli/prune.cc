@@ -7,10 +7,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "cli/dataset_flags.h"
 #include "cli/image_set.h"
 #include "cli/model_input.h"
 #include "cli/model_output.h"
+#include "cli/prune_checks.h"
 #include "cli/prune_flags.h"
 #include "cli/prune_report.h"
 #include "cli/prune_stages.h"
@@ -42,7 +42,7 @@ class Pruner {
   explicit Pruner(const PruneFlags& flags) : flags_(flags), report_(flags) {}
 
   int run() {
-    check_request();
+    check_prune_request(flags_);
     model_ = load_model_input(flags_.model, {});
     warn_of_raw_pixels(model_);
     try {
@@ -57,24 +57,11 @@ class Pruner {
   }
 
  private:
-  void check_request() const {
-    flags_.check();
-    flags_.output.check();
-    check_model_output(flags_.model, flags_.out);
-    check_output(flags_.plan_path());
-    check_output(xdn::model_stem(flags_.out) + ".preprocess.json");
-  }
-
   void prune() {
     (void)run_passes(model_.graph, cleanup_passes());
     original_ = model_.graph;
-    if (flags_.train_folded) {
-      (void)fusion::fold_batchnorm(model_.graph);
-      model_.graph.eliminate_dead();
-      model_.graph.compact();
-    }
-    (void)pruning::find_groups(model_.graph, keep());  // names the layer of --keep that is none
-    for (const std::string& data : {flags_.data, flags_.val, flags_.test}) check_classes(data);
+    if (flags_.train_folded) fold();
+    check_prune_input(flags_, model_);
     const std::string images = flags_.val.empty() ? flags_.data : flags_.val;
     images_.emplace(images, model_, Split::kAuto, !flags_.learning.no_verify,
                     DrawFlags{.images = kCheckImages, .seed = 1});
@@ -82,22 +69,19 @@ class Pruner {
     Stage start{model_.graph, folder_->path("model.onnx"), {}};
     if (!PruneFolder::has(start.file)) folder_->write(start.graph, start.file);
     start.graph = load(start.file);
+    first_ = start.graph;
     prepare_cost(start.graph);
     finish(search(std::move(start)));
   }
 
-  /// What training would find out much later.
-  void check_classes(const std::string& data) const {
-    if (data.empty()) return;
-    const auto classes = open_images(data, Split::kAuto, model_)->classes().size();
-    const Dims& shape = model_.graph.value(model_.graph.outputs().at(0)).shape;
-    if (shape.size() < 2) return;  // training says what is wrong with it
-    const int64_t outputs = shape[1];
-    if (static_cast<int64_t>(classes) != outputs) {
-      throw input_error(
-          fmt::format("holds {} classes, {} has {} outputs", classes, printable(model_.spec), outputs))
-          .in_file(data);
+  /// BatchNorms, and the scales of Caffe's, into the layers before them.
+  void fold() {
+    while (fusion::fold_batchnorm(model_.graph) + fusion::fold_mul_into_conv(model_.graph) +
+               fusion::fold_add_into_conv(model_.graph) >
+           0) {
     }
+    model_.graph.eliminate_dead();
+    model_.graph.compact();
   }
 
   std::set<std::string> keep() const { return {flags_.keep.begin(), flags_.keep.end()}; }
@@ -140,6 +124,11 @@ class Pruner {
     table_.emplace(pruning::read_latency_table(file));
     try {
       table_->check(graph);
+      const std::string& precision = table_->data().precision;
+      if (precision != flags_.run_precision) {
+        throw input_error(fmt::format("holds times in {}, --run-precision is {}", printable(precision),
+                                      flags_.run_precision));
+      }
     } catch (Error& error) {
       throw error.in_file(file);
     }
@@ -169,8 +158,12 @@ class Pruner {
     const auto alike = [](const Graph&, const pruning::Groups& groups) {
       return std::vector<double>(static_cast<size_t>(groups.unit_count()), 1);
     };
-    const SearchedStep least = plan_by_search(graph, alike, cost_, search_options(0));
-    const double reachable = least.cost + fixed_;
+    if (target() >= whole_) {
+      throw input_error(fmt::format("has {}, less than is asked for", report_.cost_text(whole_, whole_)));
+    }
+    pruning::SearchOptions options = search_options(0);
+    if (flags_.ranking != "cost") options.blocks = false;
+    const double reachable = plan_by_search(graph, alike, cost_, options).cost + fixed_;
     if (target() >= reachable) return;
     throw input_error(
         fmt::format("cannot be pruned to {}: with widths of at least {} in multiples of {}, {} in trunks, {} "
@@ -197,6 +190,12 @@ class Pruner {
   Stage replay(Stage stage) {
     const Plan plan = pruning::read_plan(flags_.plan);
     const auto count = static_cast<int>(plan.steps.size());
+    if (count == 0) throw input_error("has no steps").in_file(flags_.plan);
+    try {
+      (void)pruning::apply_plan(stage.graph, plan);
+    } catch (Error& error) {
+      throw error.in_file(flags_.plan);
+    }
     for (int k = 1; k <= count; ++k) {
       stage = carry_out(k, stage, plan.steps[static_cast<size_t>(k - 1)],
                         k == count ? flags_.learning.epochs : flags_.step_epochs);
@@ -208,38 +207,42 @@ class Pruner {
   Stage as_fast_as_allowed(Stage best) {
     constexpr double kFirstFactor = 0.6, kLeastStep = 0.95;
     Judge judge = make_judge();
-    const double floor = judge.judge(original_).accuracy() - *flags_.max_drop / 100;
+    // Counts of images, or their difference to a drop of exactly that many would be lost to rounding.
+    const auto good = [&](const Verdict& verdict) { return verdict.drop() <= *flags_.max_drop + 1e-9; };
     double factor = kFirstFactor, cost = whole_;
-    int accepted = 0, attempt = 1;
-    for (; attempt <= flags_.attempts && factor < kLeastStep; ++attempt) {
+    bool accepted = false;
+    for (int attempt = 1; attempt <= flags_.attempts && factor < kLeastStep; ++attempt) {
       std::optional<Stage> next;
       try {
-        next = step(attempt, best, cost * factor, std::max<int64_t>(1, flags_.step_epochs));
+        next = step(attempt, best, cost * factor, flags_.step_epochs);
       } catch (const Unreachable&) {
+        report_.unreachable(attempt, cost * factor, whole_);
         factor = std::sqrt(factor);
         continue;
       }
-      const double accuracy = judge.judge(next->graph).accuracy();
-      const bool good = accuracy >= floor;
-      report_.attempt(attempt, accuracy, floor, good);
-      if (good) {
+      const Verdict verdict = judge.judge(next->graph);
+      report_.attempt(attempt, verdict, *flags_.max_drop, good(verdict));
+      if (good(verdict)) {
         best = std::move(*next);
         cost = total_cost(best.graph);
-        accepted = attempt;
+        accepted = true;
       } else {
         factor = std::sqrt(factor);
       }
     }
-    if (accepted == 0) {
+    if (!accepted) {
       report_.nothing_allowed(*flags_.max_drop);
       return best;
     }
     // What the last training wins is the user's; it can only lose where it overfits.
     Stage tuned = best;
     tuned.file = folder_->path("final.onnx");
-    if (!PruneFolder::has(tuned.file)) folder_->train(best.file, tuned.file, flags_.learning.epochs);
+    if (!PruneFolder::has(tuned.file)) {
+      report_.stage("the last training");
+      folder_->train(best.file, tuned.file, flags_.learning.epochs);
+    }
     tuned.graph = load(tuned.file);
-    return judge.judge(tuned.graph).accuracy() >= floor ? tuned : best;
+    return good(judge.judge(tuned.graph)) ? tuned : best;
   }
 
   struct Unreachable {};
@@ -247,7 +250,7 @@ class Pruner {
   /// Chooses what goes, and has it done.
   Stage step(int k, const Stage& from, double cost, int64_t epochs) {
     Stage start = from;
-    if (flags_.sparsity == "group-lasso") start = sparse(k, from, std::nullopt);
+    if (flags_.sparsity == "group-lasso") start = sparse(k, from, allowed(from.graph));
     const std::string file = folder_->path(k, "plan.json");
     if (!PruneFolder::has(file)) {
       Plan plan;
@@ -257,18 +260,33 @@ class Pruner {
     return carry_out(k, start, pruning::read_plan(file).steps.at(0), epochs);
   }
 
+  /// For group lasso: all channels but one of every group that may become narrower; none where all may.
+  std::optional<PlanStep> allowed(const Graph& graph) const {
+    if (flags_.keep.empty() && !flags_.inner_only) return std::nullopt;
+    const pruning::Groups groups = pruning::find_groups(graph, keep());
+    pruning::Removal removal(static_cast<size_t>(groups.unit_count()), false);
+    for (const pruning::Group& group : groups.groups) {
+      if (group.trunk && flags_.inner_only) continue;
+      for (auto unit = group.first_unit + 1; unit < group.end_unit(); ++unit)
+        removal[static_cast<size_t>(unit)] = true;
+    }
+    PlanStep step = plan_step(graph, groups, removal);
+    step.keep = flags_.keep;
+    return step;
+  }
+
   PlanStep choose(int k, const Stage& from, double cost) {
     pruning::LayerScores given;
     if (flags_.score() == pruning::Criterion::kTaylor) {
       const std::string file = folder_->path(k, "scores.json");
       if (!PruneFolder::has(file)) {
-        report_.stage(k, "scores");
+        report_.stage(fmt::format("step {}: scores", k));
         folder_->score(from.file, file);
       }
       given = pruning::read_scores(file).layers;
     }
     PlanStep step =
-        flags_.ranking == "cost" ? chosen_by_cost(k, from, cost, given) : chosen_by_rank(from, given);
+        flags_.ranking == "cost" ? chosen_by_cost(from, cost, given) : chosen_by_rank(from, given);
     step.seed = flags_.learning.seed;
     step.method = fmt::format("{} {}", flags_.criterion, flags_.ranking);
     if (flags_.sparsity != "none")
@@ -285,7 +303,7 @@ class Pruner {
     return options;
   }
 
-  PlanStep chosen_by_cost(int k, const Stage& from, double cost, const pruning::LayerScores& given) {
+  PlanStep chosen_by_cost(const Stage& from, double cost, const pruning::LayerScores& given) {
     pruning::ImportanceOptions options = importance_options(given);
     // Taylor's numbers are shares of the loss and add up; others compare within a layer only.
     options.reduce = pruning::Reduce::kSum;
@@ -297,7 +315,6 @@ class Pruner {
     const SearchedStep found = plan_by_search(from.graph, scores, cost_, search_options(cost));
     if (!found.reached && flags_.max_drop) throw Unreachable{};
     if (!found.reached) log_warning("the widths that are left allow no more");
-    report_.chosen(k, found.step, found.cost + fixed_, whole_);
     return found.step;
   }
 
@@ -319,7 +336,10 @@ class Pruner {
       options.macs_effective = std::llround(target());
     }
     const pruning::Selection selection = pruning::select_units(from.graph, groups, scores, options);
-    if (!selection.reached) log_warning("widths and multiples allow no more");
+    if (!selection.reached)
+      throw input_error(
+          fmt::format("cannot be pruned so far: {} effective multiply-accumulates would be left",
+                      human_count(static_cast<double>(selection.macs_effective))));
     PlanStep step = plan_step(from.graph, groups, selection.removed, scores);
     step.keep = flags_.keep;
     return step;
@@ -330,7 +350,7 @@ class Pruner {
     Stage out = from;
     out.file = folder_->path(k, "sparse.onnx");
     if (!PruneFolder::has(out.file)) {
-      report_.stage(k, "sparsity");
+      report_.stage(fmt::format("step {}: {}", k, flags_.sparsity));
       std::vector<std::string> more{"--sparsity", flags_.sparsity};
       if (flags_.strength() != 0)
         more.insert(more.end(), {"--sparsity-strength", fmt::format("{}", flags_.strength())});
@@ -348,11 +368,17 @@ class Pruner {
     return out;
   }
 
+  static bool narrows(const PlanStep& step) {
+    return std::any_of(step.groups.begin(), step.groups.end(), [](const pruning::PlannedGroup& group) {
+      return group.kept.size() < group.filters.size();
+    });
+  }
+
   /// Removes what the step says, checks it, and trains.
   Stage carry_out(int k, const Stage& from, PlanStep step, int64_t epochs) {
     Stage start = from;
     std::vector<std::string> blocks = step.blocks;
-    if (flags_.sparsity == "growing" || flags_.sparsity == "soft") {
+    if ((flags_.sparsity == "growing" || flags_.sparsity == "soft") && narrows(step)) {
       if (!blocks.empty()) {
         start.file = folder_->path(k, "shallow.onnx");
         if (!PruneFolder::has(start.file))
@@ -372,11 +398,12 @@ class Pruner {
     Stage out{{}, folder_->path(k, "pruned.onnx"), from.plan};
     if (!PruneFolder::has(out.file)) folder_->write(removed(start.graph, step), out.file);
     step.blocks = std::move(blocks);
+    report_.chosen(k, step, total_cost(folder_->read(out.file)), whole_);
     out.plan.steps.push_back(std::move(step));
     if (!flags_.plan_only && epochs > 0) {
       const std::string tuned = folder_->path(k, "tuned.onnx");
       if (!PruneFolder::has(tuned)) {
-        report_.stage(k, "training");
+        report_.stage(fmt::format("step {}: training", k));
         folder_->train(out.file, tuned, epochs);
       }
       out.file = tuned;
@@ -417,7 +444,7 @@ class Pruner {
 
   void finish(Stage stage) {
     // Whoever has MODEL and the plan gets the same layers.
-    const int64_t replayed = graph_cost(pruning::apply_plan(original_, stage.plan)).macs_effective;
+    const int64_t replayed = graph_cost(pruning::apply_plan(first_, stage.plan)).macs_effective;
     XDN_CHECK(replayed == graph_cost(stage.graph).macs_effective);
     if (!flags_.val.empty()) {
       Judge judge = make_judge();
@@ -432,6 +459,9 @@ class Pruner {
     steps += fmt::format("{}prune x{}", steps.empty() ? "" : "; ", stage.plan.steps.size());
     pruning::write_plan(stage.plan, flags_.plan_path());
     const std::string written = write_model(stage.graph, flags_.model, flags_.out);
+    if (!flags_.target_macs.empty() || !flags_.target_latency.empty()) {
+      if (total_cost(stage.graph) > target() * (1 + 1e-9)) report_.missed();
+    }
     report_.finish(stage.graph, table_ ? &*table_ : nullptr,
                    fmt::format("{} and {}", written, printable(flags_.plan_path())));
   }
@@ -440,7 +470,8 @@ class Pruner {
   const PruneFlags& flags_;
   PruneReport report_;
   ModelInput model_;
-  Graph original_;
+  Graph original_;  ///< after the cleanup passes
+  Graph first_;     ///< what the first step takes
   std::optional<PruneFolder> folder_;
   std::optional<ImageSet> images_, val_;
   std::optional<pruning::LatencyTable> table_;

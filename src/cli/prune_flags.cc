@@ -5,8 +5,11 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/sha256.h"
 #include "cli/exec_options.h"
+#include "cli/model_input.h"
 #include "formats/model_io.h"
 
 namespace xdn::cli {
@@ -69,6 +72,11 @@ std::vector<std::string> given_words(const CLI::App& app, const char* group) {
   return words;
 }
 
+std::string file_digest(const std::string& path) {
+  const std::string bytes = read_file(path);
+  return sha256_hex(bytes.data(), bytes.size());
+}
+
 }  // namespace
 
 void PruneFlags::add_options(CLI::App& app) {
@@ -104,11 +112,11 @@ void PruneFlags::add_options(CLI::App& app) {
       ->group(kTarget);
   app.add_option("--max-drop", max_drop,
                  "As fast as possible with at most this many points less accuracy on --val; below 0: more")
-      ->check(CLI::Range(-100.0, 100.0))
+      ->check(real_number(-100, 100))
       ->type_name("P")
       ->group(kTarget);
   app.add_option("--ratio", ratio, "Share of the channels that goes, by --ranking")
-      ->check(CLI::Range(0.0, 0.999))
+      ->check(real_number(0, 0.999))
       ->type_name("X")
       ->group(kTarget);
   text("--plan", plan, "FILE", "What an earlier run's plan says")->group(kTarget);
@@ -140,7 +148,7 @@ void PruneFlags::add_options(CLI::App& app) {
       ->group(kWhen);
   whole("--sparsity-epochs", sparsity_epochs, 1, 100'000, "Epochs of it in each step")->group(kWhen);
   app.add_option("--sparsity-strength", sparsity_strength, "Of the penalty; default: what suits the kind")
-      ->check(CLI::Range(0.0, 1e6))
+      ->check(real_number(0, 1e6))
       ->type_name("X")
       ->group(kWhen);
   app.add_flag("--train-folded", train_folded, "Fold BatchNorms before training, not after")->group(kWhen);
@@ -181,6 +189,9 @@ void PruneFlags::add_options(CLI::App& app) {
   app.final_callback([this, &app] {
     learning_words = given_words(app, kLearningGroup);
     teaching_words = given_words(app, kTeachingGroup);
+    for (const CLI::Option* option : app.get_options()) {
+      if (option->count() > 0) given.insert(option->get_name());
+    }
   });
 }
 
@@ -190,15 +201,39 @@ void PruneFlags::check() const {
   if (targets != 1) refuse("expected one of --target-latency, --target-macs, --max-drop, --ratio and --plan");
   (void)macs();
   (void)seconds();
-  if (max_drop && val.empty()) refuse("--max-drop needs --val");
-  if (max_drop && plan_only) refuse("--max-drop finds its plan by training, --plan-only forbids it");
+  const auto apart = [&](const char* with, std::initializer_list<const char*> options, const char* why) {
+    for (const char* option : options) {
+      if (given.contains(option)) refuse(fmt::format("{} does not go with {}: {}", option, with, why));
+    }
+  };
+  if (!plan.empty()) {
+    apart("--plan",
+          {"--keep", "--criterion", "--score-images", "--ranking", "--unit", "--trunk-unit", "--min-width",
+           "--no-blocks", "--inner-only", "--steps"},
+          "the plan has decided");
+    if (sparsity == "group-lasso") refuse("--sparsity group-lasso chooses channels, which --plan has done");
+  }
+  if (max_drop) {
+    if (val.empty()) refuse("--max-drop needs --val");
+    if (step_epochs == 0) refuse("--max-drop judges a step by its training: --step-epochs 0 leaves none");
+    apart("--max-drop", {"--steps", "--plan-only"}, "it finds its steps by training");
+  } else {
+    if (given.contains("--attempts")) refuse("--attempts goes with --max-drop");
+  }
+  if (plan_only && steps != 1)
+    refuse("--plan-only stops before the training that a second step would go on from");
+  if (plan_only && sparsity != "none") refuse("--plan-only stops before any training, --sparsity is one");
   if (ratio && ranking == "cost") refuse("--ratio goes with --ranking global, per-layer or isomorphic");
   if (by_latency() && ranking != "cost") refuse("--ranking cost alone knows of time");
   if (inner_only && !no_blocks && ranking == "cost") refuse("--inner-only goes with --no-blocks");
   if (ranking != "cost" && steps != 1) refuse("--steps goes with --ranking cost");
-  if (!plan.empty() && steps != 1) refuse("--plan has its own steps");
   if ((sparsity == "none" || sparsity == "soft") && sparsity_strength != 0)
     refuse("--sparsity-strength goes with --sparsity group-lasso or growing");
+  if (!latency_table.empty())
+    apart("--latency-table", {"--latency-batch", "--latency-rounds"}, "it is measured");
+  if (learning.teacher == "none" && !teaching_words.empty())
+    refuse(fmt::format("{} goes with a teacher", teaching_words[0]));
+  if (!learning.teacher_cache.empty() && learning.features != 0) refuse("--teacher-cache keeps no features");
   if (learning.warmup > static_cast<double>(learning.epochs))
     refuse(fmt::format("--warmup {} is longer than --epochs {}", learning.warmup, learning.epochs));
   (void)xdn::model_stem(out);
@@ -226,13 +261,14 @@ double PruneFlags::strength() const {
 nlohmann::ordered_json PruneFlags::settings() const {
   nlohmann::ordered_json s;
   s["model"] = model;
+  for (const std::string& file : model_files(model)) s["sha256"].push_back(file_digest(file));
   s["data"] = data;
   if (!val.empty()) s["val"] = val;
   if (!target_macs.empty()) s["target-macs"] = target_macs;
   if (!target_latency.empty()) s["target-latency"] = target_latency;
   if (max_drop) s["max-drop"] = *max_drop;
   if (ratio) s["ratio"] = *ratio;
-  if (!plan.empty()) s["plan"] = plan;
+  if (!plan.empty()) s["plan"] = {plan, file_digest(plan)};
   s["criterion"] = criterion;
   if (criterion == "taylor") s["score-images"] = score_images;
   s["ranking"] = ranking;
@@ -257,7 +293,7 @@ nlohmann::ordered_json PruneFlags::settings() const {
   s["learning"] = learning_words;
   s["teaching"] = teaching_words;
   s["seed"] = learning.seed;
-  if (!latency_table.empty()) s["latency-table"] = latency_table;
+  if (!latency_table.empty()) s["latency-table"] = {latency_table, file_digest(latency_table)};
   s["run-precision"] = run_precision;
   s["latency-batch"] = latency.batch;
   return s;

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,7 +54,9 @@ struct PruneFlags {
   /// The options of learning, and of distillation, that were given, as words of a command line; without
   /// --epochs, --warmup and --teacher.
   std::vector<std::string> learning_words, teaching_words;
-  /// All that decides what the run does, for comparison with an earlier part of it.
+  std::set<std::string> given;  ///< names of options that were
+  /// All that decides what the run does, for comparison with an earlier part of it: digests of the files it
+  /// begins with. Throws an input error naming one that cannot be read.
   nlohmann::ordered_json settings() const;
 };
 

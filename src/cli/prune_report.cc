@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "cli/latency_flags.h"
 #include "evaluator/resources.h"
 
 namespace xdn::cli {
@@ -38,37 +39,40 @@ void PruneReport::begin(const Graph& model, const pruning::LatencyTable* table) 
   before_ = size_of(model, table);
   json_["before"] = json_of(before_);
   if (table == nullptr) return;
-  const pruning::LatencyData& data = table->data();
-  out_.print("times       {} on {}, {} x {} threads, runs of {} images: {:.4g} ms an image before\n",
-             data.precision, data.isa, data.data_parallel, data.model_parallel, data.batch,
-             before_.milliseconds);
+  out_.print("times       {}: {:.4g} ms an image before\n", table_line(*table), before_.milliseconds);
 }
 
-void PruneReport::stage(int step, const char* what) {
-  out_.print("step {}: {}\n", step, what);
+void PruneReport::stage(const std::string& what) {
+  out_.print("{}\n", what);
   std::fflush(stdout);
 }
 
 void PruneReport::chosen(int step, const pruning::PlanStep& plan, double cost, double whole) {
   out_.print("step {}: {} left\n", step, cost_text(cost, whole));
-  if (!plan.blocks.empty())
-    out_.print("  without the blocks {}\n", printable(fmt::format("{}", fmt::join(plan.blocks, ", "))));
+  for (const std::string& block : plan.blocks) out_.print("  without the block {}\n", printable(block));
   for (const pruning::PlannedGroup& group : plan.groups) {
     if (group.kept.size() == group.filters.size()) continue;
-    std::string name = printable(fmt::format("{}", fmt::join(group.layers, " + ")));
-    constexpr size_t kMost = 60;
-    if (name.size() > kMost) name = name.substr(0, kMost - 2) + "..";
-    out_.print("  {:<{}} {:>5} -> {}\n", name, kMost, group.filters.size(), group.kept.size());
+    std::string name = printable(group.layers[0]);
+    if (group.layers.size() > 1) name += fmt::format(" and {} more", group.layers.size() - 1);
+    out_.print("  {:<50} {:>5} -> {}\n", name, group.filters.size(), group.kept.size());
   }
   std::fflush(stdout);
   steps_.push_back({{"step", step}, {"cost", cost}, {"share", cost / whole}, {"blocks", plan.blocks}});
 }
 
-void PruneReport::attempt(int number, double accuracy, double floor, bool accepted) {
-  out_.print("attempt {}: {:.2f} % on --val, {:.2f} % wanted: {}\n", number, 100 * accuracy, 100 * floor,
+void PruneReport::attempt(int number, const Verdict& verdict, double max_drop, bool accepted) {
+  out_.print("attempt {}: {:.2f} % on --val, {:+.2f} points ({:+.2f} allowed): {}\n", number,
+             100 * verdict.accuracy(), 0 - verdict.drop(), 0 - max_drop,
              accepted ? "goes on from here" : "taken back, and halved");
-  attempts_.push_back(
-      {{"attempt", number}, {"accuracy", accuracy}, {"floor", floor}, {"accepted", accepted}});
+  attempts_.push_back({{"attempt", number},
+                       {"accuracy", verdict.accuracy()},
+                       {"drop", verdict.drop()},
+                       {"accepted", accepted}});
+}
+
+void PruneReport::unreachable(int number, double cost, double whole) {
+  out_.print("attempt {}: {} cannot be reached, halved\n", number, cost_text(cost, whole));
+  attempts_.push_back({{"attempt", number}, {"cost", cost}, {"reached", false}});
 }
 
 void PruneReport::nothing_allowed(double max_drop) {
@@ -110,6 +114,7 @@ void PruneReport::finish(const Graph& pruned, const pruning::LatencyTable* table
   }
   out_.print("wrote {}\n", written);
   json_["after"] = json_of(after);
+  json_["reached"] = reached_;
   json_["steps"] = std::move(steps_);
   if (!attempts_.empty()) json_["attempts"] = std::move(attempts_);
   json_["plan"] = flags_.plan_path();

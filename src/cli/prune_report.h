@@ -18,10 +18,13 @@ class PruneReport {
   /// The model as it was. The table, if any, predicts times; null without one.
   void begin(const Graph& model, const pruning::LatencyTable* table);
   /// "step 2: training"
-  void stage(int step, const char* what);
+  void stage(const std::string& what);
   /// What a step leaves: at a cost of `cost`, of `whole` before the first.
   void chosen(int step, const pruning::PlanStep& plan, double cost, double whole);
-  void attempt(int number, double accuracy, double floor, bool accepted);
+  void attempt(int number, const Verdict& verdict, double max_drop, bool accepted);
+  void unreachable(int number, double cost, double whole);
+  /// A step ended above its target.
+  void missed() { reached_ = false; }
   void nothing_allowed(double max_drop);
   void verdict(const char* name, const Verdict& verdict);
   /// Images per second to those of the model as it was, both in fp32.
@@ -42,6 +45,7 @@ class PruneReport {
   const PruneFlags& flags_;
   const Output& out_;
   Size before_;
+  bool reached_ = true;
   nlohmann::ordered_json json_, steps_ = nlohmann::ordered_json::array(),
                                 attempts_ = nlohmann::ordered_json::array();
 };

@@ -1,12 +1,7 @@
 #include "cli/prune_stages.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #include "base/atomic_file.h"
@@ -36,29 +31,38 @@ void make_folder(const std::string& path) {
 
 PruneFolder::PruneFolder(const PruneFlags& flags) : flags_(flags), root_(flags.run_folder()) {
   make_folder(root_);
-  lock_ = open(path("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (lock_ < 0) throw input_error(std::string("cannot write: ") + std::strerror(errno)).in_file(root_);
+  lock_.emplace(path("lock"));
   try {
-    if (flock(lock_, LOCK_EX | LOCK_NB) != 0) throw input_error("is in use by another xdn prune");
-    const std::string settings = flags.settings().dump(1) + "\n";
-    const std::string file = path("settings.json");
-    if (!has(file)) {
-      AtomicFile out(file);
-      out.write(settings);
-      out.commit();
-    } else if (!flags.learning.resume) {
-      throw input_error("holds a run already: --resume continues it, --run DIR begins another");
-    } else if (read_file(file, kMostSettingsBytes) != settings) {
-      throw input_error("holds a run of other settings, which settings.json there tells");
-    }
+    if (!lock_->held()) throw input_error("is in use by another xdn prune");
+    using Handler = nlohmann::ordered_json::error_handler_t;
+    begin(flags.settings().dump(1, ' ', false, Handler::replace) + "\n");
   } catch (Error& error) {
-    close(lock_);
     if (error.file().empty()) error.in_file(root_);
     throw;
   }
 }
 
-PruneFolder::~PruneFolder() { close(lock_); }
+void PruneFolder::begin(const std::string& settings) {
+  const std::string file = path("settings.json");
+  const bool same = has(file) && read_file(file, kMostSettingsBytes) == settings;
+  const bool begun = has(path("step-1"));
+  if (begun && !has(file)) throw input_error("holds files that are not those of a pruning run");
+  if (begun && !flags_.learning.resume)
+    throw input_error("holds a run already: --resume continues it, --run DIR begins another");
+  if (begun && !same) throw input_error("holds a run of other settings, which settings.json there tells");
+  if (same) return;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(root_, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!has(file) && name != "lock")
+      throw input_error(fmt::format("holds {}: expected an empty folder, or a new one", printable(name)));
+  }
+  for (const char* name : {"latency.json", "model.onnx", "model.preprocess.json"})
+    fs::remove(path(name), ignored);
+  AtomicFile out(file);
+  out.write(settings);
+  out.commit();
+}
 
 std::string PruneFolder::path(int step, const std::string& name) const {
   const std::string folder = path(fmt::format("step-{}", step));

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file_lock.h"
 #include "cli/prune_flags.h"
 #include "data/preprocess.h"
 #include "pruning/plan.h"
@@ -29,10 +30,10 @@ struct TrainingEnded {
 ///          tuned.onnx       and tuned.run/: after training
 class PruneFolder {
  public:
-  /// Creates the folder, or checks that it is this run's. Throws an input error where another process holds
-  /// it, where it holds a run though nobody wants to resume, or one of other settings.
+  /// Creates the folder, or checks that it is this run's; one in which no step has begun is begun anew.
+  /// Throws an input error where another process holds it, where it holds a run though nobody wants to
+  /// resume, one of other settings, or something else.
   explicit PruneFolder(const PruneFlags& flags);
-  ~PruneFolder();
   PruneFolder(const PruneFolder&) = delete;
   PruneFolder& operator=(const PruneFolder&) = delete;
 
@@ -52,12 +53,13 @@ class PruneFolder {
              const std::vector<std::string>& sparsity = {}) const;
 
  private:
+  void begin(const std::string& settings);
   std::vector<std::string> words(const std::string& model) const;
   void call(std::vector<std::string> words) const;
 
   const PruneFlags& flags_;
   const std::string root_;
-  int lock_ = -1;
+  std::optional<FileLock> lock_;
 };
 
 }  // namespace xdn::cli

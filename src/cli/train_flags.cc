@@ -16,20 +16,6 @@ namespace {
 constexpr int64_t kMostEpochs = 100'000, kMostBatch = 65'536, kMostThreads = 1024, kMostClasses = 100'000;
 constexpr int64_t kMostSide = 4096;
 
-/// A finite number in [least, most], or ]least, most[ where `open`.
-CLI::Validator real_number(double least, double most, bool open = false) {
-  return CLI::Validator(
-      [=](std::string& text) -> std::string {
-        double value = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        const bool number = error == std::errc() && end == text.data() + text.size() && std::isfinite(value);
-        if (number && (open ? value > least && value < most : value >= least && value <= most)) return {};
-        return fmt::format("expected a number {} {} {} {}, not '{}'", open ? "between" : "from", least,
-                           open ? "and" : "to", most, printable(text));
-      },
-      "");
-}
-
 CLI::Validator augment_check() {
   return CLI::Validator(
       [](std::string& text) -> std::string {
@@ -80,6 +66,19 @@ class Adder {
 };
 
 }  // namespace
+
+CLI::Validator real_number(double least, double most, bool open) {
+  return CLI::Validator(
+      [=](std::string& text) -> std::string {
+        double value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool number = error == std::errc() && end == text.data() + text.size() && std::isfinite(value);
+        if (number && (open ? value > least && value < most : value >= least && value <= most)) return {};
+        return fmt::format("expected a number {} {} {} {}, not '{}'", open ? "between" : "from", least,
+                           open ? "and" : "to", most, printable(text));
+      },
+      "");
+}
 
 AugmentChoice parse_augment(const std::string& text) {
   AugmentChoice choice;

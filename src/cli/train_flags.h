@@ -35,6 +35,9 @@ struct TrainFlags {
   std::string run_folder() const;
 };
 
+/// A finite number in [least, most], or ]least, most[ where `open`.
+CLI::Validator real_number(double least, double most, bool open = false);
+
 /// "crop:4,flip,cutout:8", or "none".
 struct AugmentChoice {
   int64_t crop = 0, cutout = 0;

@@ -152,6 +152,8 @@ Graph remove_named_blocks(const Graph& graph, const std::vector<std::string>& na
         std::find_if(found.begin(), found.end(), [&](const Block& b) { return b.name == name; });
     if (block == found.end())
       throw input_error("is not the sum at the end of a residual block").in_layer(name);
+    if (std::any_of(chosen.begin(), chosen.end(), [&](const Block& b) { return b.sum == block->sum; }))
+      throw input_error("is to be removed twice").in_layer(name);
     chosen.push_back(*block);
   }
   return remove_blocks(graph, chosen);

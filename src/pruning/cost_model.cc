@@ -19,7 +19,8 @@ CostModel latency_cost(const LatencyTable& table) {
     return [&table, &graph, names = std::move(names)](NodeId id, const Widths& widths) {
       const Node& node = graph.node(id);
       const auto width = [&](ValueId value) {
-        return graph.value(value).shape.size() < 2 ? 1 : widths.width(value, 1);
+        const size_t rank = graph.value(value).shape.size();
+        return rank < 2 ? 1 : widths.width(value, rank == 3 ? 2 : 1);  // as layer_widths counts
       };
       return table.layer_seconds(names.at(id), width(node.inputs[0]), width(node.output));
     };

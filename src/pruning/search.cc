@@ -285,7 +285,6 @@ SearchedStep plan_by_search(const Graph& graph, const UnitScores& scores, const 
   SearchedStep out;
   const Groups groups = find_groups(graph, options.keep);
   const NodeCostOf cost_of = cost(graph);
-  out.cost_before = total_cost(graph, cost);
   std::vector<std::string> blocks;
   if (options.blocks) blocks = search_widths(graph, groups, scores(graph, groups), cost_of, options).blocks;
 

@@ -41,7 +41,7 @@ SearchResult search_widths(const Graph& graph, const Groups& groups, const std::
 
 struct SearchedStep {
   PlanStep step;
-  double cost = 0, cost_before = 0;
+  double cost = 0;
   bool reached = false;
 };
 /// A plan's step by search_widths: blocks first, then widths of the graph without them, with scores of its

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file_lock.h"
 #include "training/checkpoint.h"
 
 namespace xdn::training {
@@ -14,7 +15,6 @@ class RunFolder {
   /// Creates the folder where it is missing. Throws an input error where another process holds it, or where
   /// it holds a checkpoint although nobody wants to resume.
   RunFolder(std::string path, bool resume);
-  ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
 
@@ -31,7 +31,7 @@ class RunFolder {
 
   std::string path_;
   bool resume_;
-  int lock_ = -1;
+  std::optional<FileLock> lock_;
 };
 
 }  // namespace xdn::training

@@ -64,6 +64,16 @@ class Prune : public ::testing::Test {
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
+  /// What a plan decides has no options beside it.
+  Words replay(const std::string& plan, const Words& more = {}, const std::string& name = "out") const {
+    Words all = words({"--plan", plan}, name);
+    for (const char* option : {"--score-images", "--min-width", "--unit", "--trunk-unit"}) {
+      const auto at = std::find(all.begin(), all.end(), option);
+      all.erase(at, at + 2);
+    }
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
   Json result(const std::string& name = "out") const {
     return Json::parse(read_text(dir_ / (name + ".json")));
   }
@@ -97,7 +107,7 @@ TEST_F(Prune, APlanReplaysToTheSameModel) {
   ASSERT_EQ(run_xdn(words({"--target-macs", "0.3", "--steps", "2", "--step-epochs", "1"})).code, 0);
   const std::string plan = dir_ / "out.plan.json";
   EXPECT_EQ(Json::parse(read_text(plan))["steps"].size(), 2u);
-  const Finished again = run_xdn(words({"--plan", plan, "--step-epochs", "1"}, "again"));
+  const Finished again = run_xdn(replay(plan, {"--step-epochs", "1"}, "again"));
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_TRUE(read_text(out("again")) == read_text(out()));
   EXPECT_EQ(read_text(dir_ / "again.plan.json"), read_text(plan));
@@ -108,6 +118,7 @@ TEST_F(Prune, EveryKindOfSparsity) {
     const Finished finished = run_xdn(words(
         {"--target-macs", "0.5", "--sparsity", kind, "--sparsity-epochs", "1", "--criterion", "l2"}, kind));
     ASSERT_EQ(finished.code, 0) << kind << ": " << finished.err;
+    EXPECT_THAT(read_text(dir_ / (kind + ".run/step-1/sparse.run/log.jsonl")), HasSubstr("\"sparsity\":"));
     const Json json = result(kind);
     EXPECT_LE(json["after"]["macs_effective"].get<double>(),
               0.5 * json["before"]["macs_effective"].get<double>());
@@ -120,7 +131,10 @@ TEST_F(Prune, ByRankWithoutCost) {
         words({"--ratio", "0.4", "--ranking", ranking, "--criterion", "l1", "--inner-only", "--plan-only"},
               ranking));
     ASSERT_EQ(finished.code, 0) << finished.err;
+    // Trunks keep their 16, 32 and 64 channels: the last one's are what the classifier reads.
     const std::string text = run_xdn({"info", out(ranking), "--text"}).out;
+    EXPECT_THAT(text, HasSubstr("fc.weight f32[3,64]"));
+    EXPECT_THAT(text, ::testing::Not(HasSubstr("layer3.2.conv1.weight f32[64,64,3,3]")));
     EXPECT_LT(result(ranking)["after"]["parameters"], result(ranking)["before"]["parameters"]);
     EXPECT_FALSE(fs::exists(dir_ / (ranking + ".run/step-1/tuned.onnx")));
   }
@@ -164,6 +178,23 @@ TEST_F(Prune, AsFastAsTheDropAllows) {
   EXPECT_THAT(none.out, HasSubstr("no attempt stayed within"));
 }
 
+/// Decisions follow from what lies in the folder: a finished run that is run again says and writes the same.
+TEST_F(Prune, DecisionsSurviveAResume) {
+  Words all = words({"--max-drop", "5", "--latency-batch", "16", "--attempts", "3", "--step-epochs", "1"});
+  const Finished finished = run_xdn(all);
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  const Json json = result();
+  ASSERT_FALSE(json["attempts"].empty());
+  for (const Json& attempt : json["attempts"])
+    EXPECT_EQ(attempt["accepted"].get<bool>(), attempt["drop"].get<double>() <= 5 + 1e-9);
+  const std::string model = read_text(out());
+  all.push_back("--resume");
+  ASSERT_EQ(run_xdn(all).code, 0);
+  EXPECT_TRUE(read_text(out()) == model);
+  EXPECT_EQ(result()["attempts"], json["attempts"]);
+  EXPECT_EQ(result()["steps"], json["steps"]);
+}
+
 TEST_F(Prune, KilledAtAnyMomentItResumesToTheSameFile) {
   const Words more{"--target-macs", "0.3",     "--steps",           "2", "--step-epochs", "1",
                    "--sparsity",    "growing", "--sparsity-epochs", "1"};
@@ -179,7 +210,6 @@ TEST_F(Prune, KilledAtAnyMomentItResumesToTheSameFile) {
     const Finished finished = run_xdn(resumed, options);
     if (finished.code == 0) break;
     ASSERT_EQ(finished.signal, SIGKILL) << finished.err;
-    EXPECT_FALSE(fs::exists(out("killed")));
   }
   EXPECT_GE(kills, 3);
   EXPECT_TRUE(read_text(out("killed")) == read_text(out("straight")));
@@ -193,6 +223,40 @@ TEST_F(Prune, WhatCannotBeReachedIsSaidBeforeTraining) {
   EXPECT_THAT(finished.err, HasSubstr(" can be reached"));
   EXPECT_EQ(lines_of(finished.err).size(), 1u);
   EXPECT_FALSE(fs::exists(dir_ / "out.run/step-1"));
+}
+
+TEST_F(Prune, WhatDoesNotGoTogetherIsRefused) {
+  ASSERT_EQ(run_xdn(words({"--target-macs", "0.5", "--plan-only", "--criterion", "l2"}, "made")).code, 0);
+  const std::string plan = dir_ / "made.plan.json";
+  const auto check = [&](const Words& all, const std::string& expected) {
+    const Finished finished = run_xdn(all);
+    EXPECT_EQ(finished.code, 2) << finished.err;
+    EXPECT_THAT(finished.err, HasSubstr(expected));
+    EXPECT_FALSE(fs::exists(dir_ / "out.run/step-1"));
+  };
+  const auto refused = [&](const Words& more, const std::string& expected) { check(words(more), expected); };
+  check(replay(plan, {"--keep", "conv1"}), "--keep does not go with --plan");
+  check(replay(plan, {"--sparsity", "group-lasso"}), "which --plan has done");
+  refused({"--target-macs", "0.5", "--steps", "2", "--plan-only"}, "--plan-only stops before");
+  refused({"--target-macs", "0.5", "--sparsity", "soft", "--plan-only"}, "--plan-only stops before");
+  refused({"--max-drop", "1", "--steps", "2"}, "--steps does not go with --max-drop");
+  refused({"--max-drop", "nan"}, "--max-drop");
+  refused({"--target-macs", "0.5", "--attempts", "2"}, "--attempts goes with --max-drop");
+  refused({"--target-macs", "0.5", "--teacher", "none", "--alpha", "0.5"}, "goes with a teacher");
+  refused({"--target-macs", "0.01", "--ranking", "global"}, "can be reached");
+  refused({"--target-macs", "900G"}, "less than is asked for");
+  write_text(dir_ / "empty.json", R"({"version": 1, "steps": []})");
+  check(replay(dir_ / "empty.json"), "empty.json: has no steps");
+  // Nothing of the refused runs is in the way of the next.
+  EXPECT_EQ(run_xdn(words({"--target-macs", "0.5", "--plan-only", "--criterion", "l2"})).code, 0);
+  Words inside = words({"--target-macs", "0.5"});
+  *(std::find(inside.begin(), inside.end(), "-o") + 1) = dir_ / "other.run/a.onnx";
+  inside.insert(inside.end(), {"--run", dir_ / "other.run"});
+  fs::create_directory(dir_ / "other.run");
+  EXPECT_THAT(run_xdn(inside).err, HasSubstr("lies in the folder of the run"));
+  write_text(dir_ / "other.run/letter.txt", "dear");
+  EXPECT_THAT(run_xdn(words({"--target-macs", "0.5", "--run", dir_ / "other.run"})).err,
+              HasSubstr("other.run: holds letter.txt: expected an empty folder"));
 }
 
 TEST_F(Prune, BadInputIsOneLine) {
@@ -209,7 +273,7 @@ TEST_F(Prune, BadInputIsOneLine) {
   refused(words({"--target-macs", "5"}), "expected a share between 0 and 1, or a number with one of k, M, G");
   refused(words({"--target-latency", "3h"}), "with one of us, ms, s, not '3h'");
   refused(words({"--target-macs", "0.5", "--keep", "nothing"}), "nothing");
-  refused(words({"--plan", dir_ / "absent.json"}), "absent.json");
+  refused(replay(dir_ / "absent.json"), "absent.json");
   refused(words({"--target-latency", "0.5", "--latency-table", dir_ / "absent.json"}), "absent.json");
   fs::create_directory(dir_ / "two");
   for (const char* name : {"blue", "green"}) fs::copy(*shared_ / "train/" + name, dir_ / "two/" + name);

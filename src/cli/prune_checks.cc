@@ -1,0 +1,83 @@
+#include "cli/prune_checks.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "cli/child.h"
+#include "cli/dataset_flags.h"
+#include "cli/model_output.h"
+#include "formats/model_io.h"
+#include "pruning/groups.h"
+
+namespace xdn::cli {
+namespace {
+
+/// Plans, scores and tables are JSON, and name layers.
+void check_names(const Graph& graph) {
+  for (const NodeId id : graph.order()) {
+    const std::string name = layer_name(graph, graph.node(id));
+    try {
+      (void)nlohmann::json(name).dump();
+    } catch (const nlohmann::json::exception&) {
+      throw input_error("has a name that is not UTF-8, which a plan cannot hold").in_layer(name);
+    }
+  }
+}
+
+void check_outputs(const ModelInput& model, size_t classes, const std::string& data) {
+  const Dims& shape = model.graph.value(model.graph.outputs().at(0)).shape;
+  if (shape.size() < 2) return;  // training says what is wrong with it
+  const int64_t outputs = element_count(Dims(shape.begin() + 1, shape.end()));
+  if (static_cast<int64_t>(classes) == outputs) return;
+  throw input_error(
+      fmt::format("holds {} classes, {} has {} outputs", classes, printable(model.spec), outputs))
+      .in_file(data);
+}
+
+void check_data(const PruneFlags& flags, const ModelInput& model) {
+  std::vector<std::string> classes;
+  for (const std::string& data : {flags.data, flags.val, flags.test}) {
+    if (data.empty()) continue;
+    const auto images = open_images(data, Split::kAuto, model);
+    check_outputs(model, images->classes().size(), data);
+    if (classes.empty()) classes = images->classes();
+    if (classes == images->classes()) continue;
+    throw input_error(fmt::format("has other classes than {}, or in another order", printable(flags.data)))
+        .in_file(data);
+  }
+}
+
+void check_teacher(const PruneFlags& flags, const ModelInput& model) {
+  const std::string& teacher = flags.learning.teacher;
+  if (teacher.empty() || teacher == "none") return;
+  const ModelInput loaded = load_model_input(teacher, {});
+  check_outputs(loaded, open_images(flags.data, Split::kAuto, model)->classes().size(), flags.data);
+}
+
+}  // namespace
+
+void check_prune_request(const PruneFlags& flags) {
+  flags.check();
+  flags.output.check();
+  check_model_output(flags.model, flags.out);
+  check_output(flags.plan_path());
+  check_output(xdn::model_stem(flags.out) + ".preprocess.json");
+  std::error_code ignored;
+  const auto folder = std::filesystem::weakly_canonical(flags.run_folder(), ignored);
+  for (const std::string& file : xdn::model_files(flags.out)) {
+    if (std::filesystem::weakly_canonical(file, ignored).parent_path() == folder)
+      throw input_error("lies in the folder of the run, expected another place").in_file(file);
+  }
+  if (!flags.plan_only) check_program(program_beside("xdn-train"));
+}
+
+void check_prune_input(const PruneFlags& flags, const ModelInput& model) {
+  check_names(model.graph);
+  (void)pruning::find_groups(model.graph, {flags.keep.begin(), flags.keep.end()});
+  check_data(flags, model);
+  check_teacher(flags, model);
+}
+
+}  // namespace xdn::cli
