@@ -206,7 +206,11 @@ void TrainFlags::check() const {
   if (from_scratch && !scores.empty()) refuse("--scores trains nothing: --from-scratch does not go with it");
   if (warmup > static_cast<double>(epochs))
     refuse(fmt::format("--warmup {} is longer than --epochs {}", warmup, epochs));
+  const TrainFlags unset;
   if (teacher.empty() && features != 0) refuse("--features goes with --teacher");
+  if (teacher.empty() && (temperature != unset.temperature || alpha != unset.alpha))
+    refuse("--temperature and --alpha go with --teacher");
+  if (scores.empty() && score_images != unset.score_images) refuse("--score-images goes with --scores");
   if (!teacher_cache.empty() && teacher.empty()) refuse("--teacher-cache goes with --teacher");
   if (!teacher_cache.empty() && features != 0)
     refuse("--teacher-cache keeps no features: --features does not go with it");

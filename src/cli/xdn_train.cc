@@ -24,19 +24,25 @@ namespace {
 
 using training::TrainResult;
 
-void check_outputs(const TrainFlags& flags) {
-  flags.output.check();
-  if (!flags.scores.empty()) return check_output(flags.scores);
+/// Nor is what is read written over.
+void check_written(const TrainFlags& flags, const std::string& out) {
+  check_output(out);
   std::error_code ignored;
-  for (const std::string& out : xdn::model_files(flags.out)) {
-    check_output(out);
-    if (flags.model.empty()) continue;
-    for (const std::string& file : model_files(flags.model)) {
+  for (const auto& [spec, what] : {std::pair{flags.model, "model"}, std::pair{flags.teacher, "teacher"}}) {
+    if (spec.empty()) continue;
+    for (const std::string& file : model_files(spec)) {
       if (std::filesystem::equivalent(file, out, ignored)) {
-        throw input_error("is the model itself, expected another name to write to").in_file(out);
+        throw input_error(fmt::format("is the {} itself, expected another name to write to", what))
+            .in_file(out);
       }
     }
   }
+}
+
+void check_outputs(const TrainFlags& flags) {
+  flags.output.check();
+  if (!flags.scores.empty()) return check_written(flags, flags.scores);
+  for (const std::string& out : xdn::model_files(flags.out)) check_written(flags, out);
   check_output(xdn::model_stem(flags.out) + ".preprocess.json");
 }
 
@@ -262,7 +268,13 @@ int train(const TrainFlags& flags) {
   const LoadedImages images(flags.data, data_options, !flags.no_verify);
   if (flags.model.empty()) model = build_model(flags, images);
   check_classes(model, images);
-  if (flags.from_scratch) training::initialize(model.graph, flags.seed);
+  if (flags.from_scratch) {
+    try {
+      training::initialize(model.graph, flags.seed);
+    } catch (Error& error) {
+      throw error.in_file(model_file(model.spec));
+    }
+  }
   data_options.split = Split::kAuto;
   data_options.geometry.height = images.dataset().height();
   data_options.geometry.width = images.dataset().width();

@@ -1,6 +1,7 @@
 #include "pruning/json_fields.h"
 
 #include <cmath>
+#include <set>
 
 #include "base/error.h"
 
@@ -8,16 +9,25 @@ namespace xdn::pruning {
 namespace {
 
 constexpr int kDeepest = 8;
+/// Finding a name takes time in proportion to their number.
+constexpr size_t kMostNames = size_t{1} << 14;
 
 }  // namespace
 
 Json parse_json(const std::string& text) {
-  const auto limit_depth = [](int depth, Json::parse_event_t, Json&) {
+  std::vector<std::set<std::string>> names;  // of the objects that are open
+  const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
     if (depth > kDeepest) throw input_error("JSON is nested too deeply");
+    if (event == Json::parse_event_t::object_start) names.emplace_back();
+    if (event == Json::parse_event_t::object_end) names.pop_back();
+    if (event != Json::parse_event_t::key) return true;
+    const auto& name = value.get_ref<const std::string&>();
+    if (!names.back().insert(name).second) throw input_error("holds '" + printable(name) + "' twice");
+    if (names.back().size() > kMostNames) throw input_error("holds an object of too many names");
     return true;
   };
   try {
-    return Json::parse(text, limit_depth);
+    return Json::parse(text, check);
   } catch (const Json::parse_error& error) {
     throw input_error("is not valid JSON: error at byte " + std::to_string(error.byte));
   } catch (const Json::exception&) {
@@ -35,6 +45,12 @@ const Json& Fields::field(const char* name) const {
   const auto found = object_.find(name);
   if (found == object_.end()) throw input_error(at(name) + " is missing");
   return *found;
+}
+
+const Json& Fields::object(const char* name) const {
+  const Json& value = field(name);
+  if (!value.is_object()) throw input_error(at(name) + " must be an object");
+  return value;
 }
 
 const Json& Fields::array(const char* name) const {

@@ -8,7 +8,8 @@ namespace xdn::pruning {
 
 using Json = nlohmann::ordered_json;
 
-/// Strict, and of bounded depth. Throws an input error naming the byte.
+/// Strict, of bounded depth and names per object, none of them twice in one. Throws an input error naming the
+/// byte or the name.
 Json parse_json(const std::string& text);
 
 /// In one line; bytes that are no UTF-8 are replaced.
@@ -21,6 +22,7 @@ class Fields {
   /// `object` must outlive it.
   Fields(const Json& object, std::string where);
 
+  const Json& object(const char* name) const;
   const Json& array(const char* name) const;
   std::string string(const char* name) const;
   std::vector<std::string> strings(const char* name) const;

@@ -2,55 +2,17 @@
 
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
-#include <set>
 #include <vector>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "pruning/json_fields.h"
 
 namespace xdn::pruning {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr size_t kMostBytes = size_t{1} << 28;
-constexpr int kDeepest = 4;
 constexpr std::string_view kCriterion = "taylor";
-
-Json parse_json(const std::string& text) {
-  std::vector<std::set<std::string>> names;  // of the objects that are open
-  const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (depth > kDeepest) throw input_error("JSON is nested too deeply");
-    if (event == Json::parse_event_t::object_start) names.emplace_back();
-    if (event == Json::parse_event_t::object_end) names.pop_back();
-    if (event == Json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second)
-      throw input_error("holds '" + printable(value.get<std::string>()) + "' twice");
-    return true;
-  };
-  try {
-    return Json::parse(text, check);
-  } catch (const Json::parse_error& error) {
-    throw input_error("is not valid JSON: error at byte " + std::to_string(error.byte));
-  } catch (const Json::exception&) {
-    throw input_error("is not valid JSON: a number is out of range");
-  }
-}
-
-const Json& field(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  if (found == object.end()) throw input_error("field '" + std::string(name) + "' is missing");
-  return *found;
-}
-
-uint64_t natural(const Json& object, const char* name, uint64_t most) {
-  const Json& value = field(object, name);
-  if (!value.is_number_unsigned() || value.get<uint64_t>() > most) {
-    throw input_error("field '" + std::string(name) + "' must be an integer from 0 to " +
-                      std::to_string(most));
-  }
-  return value.get<uint64_t>();
-}
 
 std::vector<double> numbers(const Json& json) {
   if (!json.is_array() || json.empty()) throw input_error("must have a list of numbers, one per filter");
@@ -68,14 +30,11 @@ std::vector<double> numbers(const Json& json) {
 }  // namespace
 
 std::string to_json(const ScoresFile& scores) {
-  const auto text = [](const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-  };
-  std::string out = "{\"criterion\": " + text(kCriterion) + ", \"images\": " + text(scores.images) +
-                    ", \"seed\": " + text(scores.seed) + ",\n \"layers\": {";
+  std::string out = "{\"criterion\": " + line(kCriterion) + ", \"images\": " + line(scores.images) +
+                    ", \"seed\": " + line(scores.seed) + ",\n \"layers\": {";
   bool first = true;
   for (const auto& [layer, values] : scores.layers) {
-    out += (first ? "\n  " : ",\n  ") + text(layer) + ": " + text(values);
+    out += (first ? "\n  " : ",\n  ") + line(layer) + ": " + line(values);
     first = false;
   }
   return out + "}}\n";
@@ -83,19 +42,17 @@ std::string to_json(const ScoresFile& scores) {
 
 ScoresFile parse_scores(const std::string& text) {
   const Json json = parse_json(text);
-  if (!json.is_object()) throw input_error("expected a JSON object at the top");
-  const Json& criterion = field(json, "criterion");
-  if (!criterion.is_string() || criterion.get<std::string>() != kCriterion)
-    throw input_error("field 'criterion' must be \"" + std::string(kCriterion) + "\"");
+  const Fields fields(json, "a file of scores");
+  if (fields.string("criterion") != kCriterion)
+    throw input_error(fields.at("criterion") + " must be \"" + std::string(kCriterion) + "\"");
   ScoresFile scores;
   scores.images = static_cast<int64_t>(
-      natural(json, "images", static_cast<uint64_t>(std::numeric_limits<int64_t>::max())));
-  scores.seed = natural(json, "seed", std::numeric_limits<uint64_t>::max());
-  const Json& layers = field(json, "layers");
-  if (!layers.is_object()) throw input_error("field 'layers' must be an object");
+      fields.natural("images", static_cast<uint64_t>(std::numeric_limits<int64_t>::max())));
+  scores.seed = fields.natural("seed", std::numeric_limits<uint64_t>::max());
+  const Json& layers = fields.object("layers");
   for (const auto& [name, value] : json.items()) {
     if (name != "criterion" && name != "images" && name != "seed" && name != "layers")
-      throw input_error("field '" + printable(name) + "' is unknown");
+      throw input_error(fields.at(printable(name).c_str()) + " is unknown");
   }
   for (const auto& [layer, values] : layers.items()) {
     try {

@@ -5,26 +5,10 @@
 #include <optional>
 
 #include "base/error.h"
+#include "graph/op_kinds.h"
 
 namespace xdn {
 namespace {
-
-/// Results are elements of the input, or zero.
-bool moves(const Node& node) {
-  switch (node.type) {
-    case OpType::kIdentity:
-    case OpType::kMaxPool:
-    case OpType::kSlice:
-    case OpType::kReshape:
-    case OpType::kFlatten:
-    case OpType::kTranspose:
-      return true;
-    case OpType::kPad:
-      return node.as<PadAttrs>().mode != PadMode::kConstant || node.as<PadAttrs>().value == 0;
-    default:
-      return false;
-  }
-}
 
 /// Which values of a graph get 8 bits.
 class Choice {
@@ -79,7 +63,7 @@ class Choice {
       case OpType::kGlobalAveragePool:
         return true;
       default:
-        return moves(node) && wanted_[static_cast<size_t>(node.output)];
+        return moves_elements(node) && wanted_[static_cast<size_t>(node.output)];
     }
   }
 
@@ -87,7 +71,7 @@ class Choice {
     const Value& value = graph_.value(id);
     if (value.dtype != DType::kF32 || graph_.is_output(id) || value.constant.has_value()) return;
     const Node* maker = value.producer == kNoNode ? nullptr : &graph_.node(value.producer);
-    if (maker != nullptr && moves(*maker) && sources_.contains(maker->input(0))) {
+    if (maker != nullptr && moves_elements(*maker) && sources_.contains(maker->input(0))) {
       sources_.emplace(id, source(maker->input(0)));
       values_.push_back(id);
       return;

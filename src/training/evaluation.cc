@@ -29,6 +29,11 @@ at::Tensor label_tensor(std::span<const int64_t> labels) {
                        at::TensorOptions(at::kLong));
 }
 
+void check_logits(const Module& module) {
+  const size_t outputs = module.structure().outputs().size();
+  if (outputs != 1) throw input_error(fmt::format("has {} outputs, expected logits alone", outputs));
+}
+
 void check_images(const Module& module, const ImageSet& images, const char* what) {
   const Graph& graph = module.structure();
   const Dims& shape = graph.value(graph.inputs()[0]).shape;

@@ -18,6 +18,9 @@ at::Device best_device();
 at::Tensor image_tensor(const void* pixels, int64_t n, const ImageSet& images, at::ScalarType type);
 at::Tensor label_tensor(std::span<const int64_t> labels);
 
+/// Throws an input error unless the module has one output, its logits.
+void check_logits(const Module& module);
+
 /// Throws an input error unless the module takes these images and has an output for each label. `what` names
 /// them.
 void check_images(const Module& module, const ImageSet& images, const char* what);

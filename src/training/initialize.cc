@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "graph/op_kinds.h"
 #include "training/random.h"
 
 namespace xdn::training {
@@ -13,21 +14,21 @@ namespace {
 class Initializer {
  public:
   Initializer(Graph& graph, uint64_t seed)
-      : graph_(graph), seed_(seed), behind_weights_(graph.value_count(), false) {}
+      : graph_(graph), seed_(seed), behind_learned_(graph.value_count(), false) {}
 
   void run() {
     for (const NodeId id : graph_.order()) {
       const Node& node = graph_.node(id);
       visit(node);
-      behind_weights_[static_cast<size_t>(node.output)] =
-          node.type == OpType::kConv || node.type == OpType::kGemm || node.type == OpType::kMatMul ||
+      behind_learned_[static_cast<size_t>(node.output)] =
+          is_linear(node.type) || node.type == OpType::kBatchNorm ||
           std::any_of(node.inputs.begin(), node.inputs.end(),
                       [&](ValueId input) { return is_behind(input); });
     }
   }
 
  private:
-  bool is_behind(ValueId id) const { return id != kNoValue && behind_weights_[static_cast<size_t>(id)]; }
+  bool is_behind(ValueId id) const { return id != kNoValue && behind_learned_[static_cast<size_t>(id)]; }
 
   void visit(const Node& node) {
     switch (node.type) {
@@ -42,11 +43,10 @@ class Initializer {
       }
       case OpType::kGemm:
       case OpType::kMatMul: {
-        const Dims w = graph_.value(node.inputs[1]).shape;
-        const bool filters_first = node.type == OpType::kGemm && node.as<GemmAttrs>().trans_b;
-        const double bound = 1 / std::sqrt(static_cast<double>(filters_first ? w[1] : w[0]));
+        const size_t weights = graph_.is_constant(node.inputs[1]) ? 1 : 0;
+        const double bound = 1 / std::sqrt(static_cast<double>(inputs_of(node, weights)));
         Random random = next();
-        set(node.inputs[1], [&] { return (2 * random.uniform() - 1) * bound; });
+        set(node.inputs[weights], [&] { return (2 * random.uniform() - 1) * bound; });
         fill(node.input(2), 0);
         break;
       }
@@ -55,6 +55,9 @@ class Initializer {
         fill(node.inputs[2], 0);
         fill(node.inputs[3], 0);
         fill(node.inputs[4], 1);
+        break;
+      case OpType::kPRelu:
+        fill(node.inputs[1], 0.25);
         break;
       case OpType::kMul:
       case OpType::kDiv:
@@ -73,7 +76,19 @@ class Initializer {
     }
   }
 
-  /// What a Scale layer holds; not an image's normalisation, which stands before all weights.
+  /// How many products a sum has, by the operand that holds the weights.
+  int64_t inputs_of(const Node& node, size_t weights) const {
+    const Dims& w = graph_.value(node.inputs[weights]).shape;
+    if (w.size() < 2) return element_count(w);
+    bool transposed = false;
+    if (node.type == OpType::kGemm) {
+      const GemmAttrs& attrs = node.as<GemmAttrs>();
+      transposed = weights == 0 ? attrs.trans_a : attrs.trans_b;
+    }
+    return (weights == 0) == transposed ? w[w.size() - 2] : w[w.size() - 1];
+  }
+
+  /// What a Scale layer holds; not an image's normalisation, which stands before all that learns.
   void fill_per_channel(const Node& node, double value) {
     for (size_t i = 0; i < 2; ++i) {
       const ValueId constant = node.inputs[i], x = node.inputs[1 - i];
@@ -100,7 +115,7 @@ class Initializer {
 
   Graph& graph_;
   const uint64_t seed_;
-  std::vector<bool> behind_weights_;  ///< by value
+  std::vector<bool> behind_learned_;  ///< by value: a linear layer or a BatchNorm computes it or comes before
   uint64_t tensors_ = 0;
 };
 

@@ -7,14 +7,11 @@
 #include <set>
 
 #include "base/error.h"
+#include "graph/op_kinds.h"
 #include "training/module_ops.h"
 
 namespace xdn::training {
 namespace {
-
-bool is_linear(OpType type) {
-  return type == OpType::kConv || type == OpType::kGemm || type == OpType::kMatMul;
-}
 
 bool is_affine(OpType type) {
   return type == OpType::kAdd || type == OpType::kSub || type == OpType::kMul || type == OpType::kDiv;

@@ -6,33 +6,14 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "graph/op_kinds.h"
+#include "pruning/coupling.h"
 
 namespace xdn::training {
 namespace {
 
 constexpr double kMostBiasLevel = 0x7fffffff;
 constexpr float kLeastShare = 1.0f / 16;
-
-bool is_linear(OpType type) {
-  return type == OpType::kConv || type == OpType::kGemm || type == OpType::kMatMul;
-}
-
-/// Results are elements of the input, or zero.
-bool moves(const Node& node) {
-  switch (node.type) {
-    case OpType::kIdentity:
-    case OpType::kMaxPool:
-    case OpType::kSlice:
-    case OpType::kReshape:
-    case OpType::kFlatten:
-    case OpType::kTranspose:
-      return true;
-    case OpType::kPad:
-      return node.as<PadAttrs>().mode != PadMode::kConstant || node.as<PadAttrs>().value == 0;
-    default:
-      return false;
-  }
-}
 
 Error refusal(const std::string& why) { return input_error("cannot be trained: " + why); }
 
@@ -115,7 +96,8 @@ bool has_qdq(const Graph& graph) {
                      [&](NodeId id) { return is_qdq(graph.node(id).type); });
 }
 
-/// A linear layer that reads levels through DequantizeLinear: nodes and scales' roots.
+/// A linear layer that reads levels through DequantizeLinear, its weights' scale one or one per filter: nodes
+/// and scales' roots.
 struct Qdq::Linear {
   NodeId bias = kNoNode;  ///< its DequantizeLinear of 32 bits
   ValueId x_scale = kNoValue, w_scale = kNoValue;
@@ -157,7 +139,7 @@ ValueId Qdq::moved_from(ValueId id) const {
   while (graph_.value(id).producer != kNoNode) {
     const Node& node = graph_.node(graph_.value(id).producer);
     if (node.type == OpType::kDequantizeLinear) return graph_.is_constant(node.input(0)) ? kNoValue : id;
-    if (!moves(node)) return kNoValue;
+    if (!moves_elements(node)) return kNoValue;
     id = node.input(0);
   }
   return kNoValue;
@@ -169,6 +151,7 @@ void Qdq::pass(NodeId id) { nodes_[id] = {false, {graph_.node(id).input(0)}, {}}
 void Qdq::add_pair(NodeId id) {
   const Node& node = graph_.node(id);
   const Quant quant = quant_of(graph_, node);
+  if (graph_.is_constant(node.input(0))) throw refusal("it rounds a constant, expected levels as a constant");
   const DType dtype = graph_.value(node.output).dtype;
   const auto [lowest, highest] = range_of(dtype);
   if (graph_.value(node.input(0)).dtype != DType::kF32)
@@ -242,6 +225,9 @@ std::optional<Qdq::Linear> Qdq::linear(NodeId id) const {
   out.x_scale = root(graph_.node(x).input(1));
   out.w_scale = root(graph_.node(w).input(1));
   if (graph_.constant(out.x_scale).size() != 1) return std::nullopt;
+  const LevelGrid& grid = nodes_.at(w).grid;
+  if (grid.channels() != 1 && grid.axis != static_cast<int64_t>(pruning::filter_axis(node)))
+    return std::nullopt;
   if (b != kNoNode && nodes_.at(b).rounds && nodes_.at(b).grid.is_wide) out.bias = b;
   return out;
 }
@@ -343,7 +329,7 @@ std::vector<Qdq::Scale> Qdq::learnable(const std::set<ValueId>& trained) const {
   for (const NodeId id : graph_.order()) {
     const auto layer = linear(id);
     if (!layer || layer->bias == kNoNode || !shares.contains(layer->w_scale)) continue;
-    // With the input's scale at its least, too, levels stay below 2^30.
+    // With the input's scale at a sixteenth, too, levels stay at or below 2^30.
     const std::vector<int64_t> levels = graph_.constant(graph_.node(layer->bias).input(0)).to_ints();
     const at::Tensor needed =
         (at::tensor(at::ArrayRef<int64_t>(levels), at::kLong).abs().to(at::kFloat) / 0x1p26f).clamp_max(1);
@@ -353,6 +339,21 @@ std::vector<Qdq::Scale> Qdq::learnable(const std::set<ValueId>& trained) const {
     } else {
       share = at::maximum(share, needed.max());
     }
+  }
+  // Where that is more than a sixteenth, or the weights' scale is not learned, the input's must not shrink as
+  // far.
+  for (const NodeId id : graph_.order()) {
+    const auto layer = linear(id);
+    if (!layer || layer->bias == kNoNode || !shares.contains(layer->x_scale)) continue;
+    const std::vector<int64_t> levels = graph_.constant(graph_.node(layer->bias).input(0)).to_ints();
+    const auto found = shares.find(layer->w_scale);
+    const at::Tensor of_weights = found == shares.end() ? at::ones({1}) : found->second.reshape(-1);
+    const at::Tensor needed =
+        (at::tensor(at::ArrayRef<int64_t>(levels), at::kLong).abs().to(at::kFloat) / of_weights / 0x1p30f)
+            .clamp_max(1)
+            .max();
+    at::Tensor& share = shares.at(layer->x_scale);
+    share = at::maximum(share, needed);
   }
   std::vector<Scale> scales;
   for (const ValueId scale : order)

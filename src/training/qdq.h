@@ -30,7 +30,8 @@ bool has_qdq(const Graph& graph);
 class Qdq {
  public:
   /// Throws an input error naming the layer where scales or zero points are computed, levels have not 8 bits
-  /// (32 for biases), or are read by anything but a DequantizeLinear of the same scale.
+  /// (32 for biases), are rounded from a constant, or are read by anything but a DequantizeLinear of the same
+  /// scale.
   explicit Qdq(const Graph& graph);
 
   bool empty() const { return nodes_.empty(); }
@@ -44,8 +45,8 @@ class Qdq {
   /// Constants of levels and of scales, as f32: what they stand for.
   std::map<ValueId, at::Tensor> floats() const;
 
-  /// A scale that can be learned, with the least it may become: a sixteenth, and enough for the bias to fit
-  /// into 31 bits.
+  /// A scale that can be learned, with the least it may become: a sixteenth, and enough for levels of a bias,
+  /// whose scale is the product of two, to fit into 31 bits when both are at their least.
   struct Scale {
     ValueId constant = kNoValue;
     at::Tensor lowest;

@@ -7,11 +7,10 @@ namespace xdn::training {
 
 using nlohmann::ordered_json;
 
-std::string digest_of(const ImageSet& images) {
-  constexpr int64_t kStride = 16;
+std::string digest_of(const ImageSet& images, int64_t stride) {
   Sha256 sum;
   sum.update(images.labels.data(), images.labels.size_bytes());
-  for (int64_t i = 0; i < images.size(); i += kStride) {
+  for (int64_t i = 0; i < images.size(); i += stride) {
     sum.update(images.image(i), static_cast<size_t>(images.image_bytes()));
   }
   return sum.hex().substr(0, 16);
@@ -22,13 +21,23 @@ std::string digest_of(const Graph& graph) {
   return sha256_hex(text.data(), text.size()).substr(0, 16);
 }
 
-ordered_json settings_of(const Graph& graph, const TrainData& data, const std::optional<Teacher>& teacher,
-                         const TrainOptions& o) {
+std::string digest_of(const Preprocess& p) {
+  const std::string text =
+      ordered_json{{"bgr", p.bgr}, {"scale", p.scale}, {"mean", p.mean}, {"std", p.std}}.dump();
+  return sha256_hex(text.data(), text.size()).substr(0, 16);
+}
+
+ordered_json settings_of(const Graph& graph, const Preprocess& preprocess, const TrainData& data,
+                         const std::optional<Teacher>& teacher, const TrainOptions& o) {
   ordered_json s;
   s["model"] = digest_of(graph);
+  s["preprocess"] = digest_of(preprocess);
   s["data"] = digest_of(data.train);
   if (data.val) s["val"] = digest_of(*data.val);
-  if (teacher) s["teacher"] = digest_of(teacher->graph);
+  if (teacher) {
+    s["teacher"] = digest_of(teacher->graph);
+    s["teacher-preprocess"] = digest_of(teacher->preprocess);
+  }
   s["epochs"] = o.epochs;
   s["batch"] = o.batch;
   s["lr"] = o.rate;
@@ -58,6 +67,7 @@ ordered_json settings_of(const Graph& graph, const TrainData& data, const std::o
     }
   }
   if (o.augment_epochs != 0) s["augment-epochs"] = o.augment_epochs;
+  if (o.reestimate != 0) s["reestimate-bn"] = o.reestimate;
   return s;
 }
 

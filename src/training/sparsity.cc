@@ -61,6 +61,7 @@ std::string sparsity_name(SparsityKind kind) { return kNames[static_cast<size_t>
 Sparsity::Sparsity(const Module& module, const SparsityOptions& options)
     : module_(module), options_(options) {
   XDN_CHECK(options.plan || options.kind == SparsityKind::kGroupLasso);
+  if (module.is_quantized()) throw input_error("is quantized: --sparsity expects the float model");
   try {
     read_plan();
     find_axes();
@@ -163,16 +164,17 @@ at::Tensor Sparsity::mask_of(const Removal& units) const {
 
 at::Tensor Sparsity::squares() const {
   at::Tensor sums = at::zeros_like(elements_);
-  for (const Axis& axis : axes_) {
-    const at::Tensor value = module_.parameters()[axis.parameter].value.detach();
-    std::vector<int64_t> others;
-    for (int64_t i = 0; i < value.dim(); ++i) {
-      if (i != axis.axis) others.push_back(i);
-    }
-    const at::Tensor norms = others.empty() ? value : at::linalg_vector_norm(value, 2, others);
-    sums.index_add_(0, axis.units, norms.to(at::kDouble).square());
-  }
+  for (const Axis& axis : axes_) sums.index_add_(0, axis.units, norms_along(axis).square());
   return sums;
+}
+
+at::Tensor Sparsity::norms_along(const Axis& axis) const {
+  const at::Tensor value = module_.parameters()[axis.parameter].value.detach();
+  std::vector<int64_t> others;
+  for (int64_t i = 0; i < value.dim(); ++i) {
+    if (i != axis.axis) others.push_back(i);
+  }
+  return (others.empty() ? value : at::linalg_vector_norm(value, 2, others)).to(at::kDouble);
 }
 
 void Sparsity::scale(const at::Tensor& factors) const {
@@ -237,8 +239,22 @@ void Sparsity::make_zero(const Removal& units, bool all) const {
   }
 }
 
-/// |filter|, folded, as a mean over each unit's filters.
+/// As they are, not folded: a BatchNorm that normalises by the batch makes up for the norm of a filter that
+/// has been zeroed and grows again, so that folded it would seem as large as the others.
+std::vector<double> Sparsity::filter_norms() const {
+  at::Tensor sums = at::zeros_like(elements_), filters = at::zeros_like(elements_);
+  for (const Axis& axis : axes_) {
+    if (!axis.filters) continue;
+    const at::Tensor norms = norms_along(axis);
+    sums.index_add_(0, axis.units, norms);
+    filters.index_add_(0, axis.units, at::ones_like(norms));
+  }
+  const at::Tensor means = (sums / filters.clamp_min(1)).cpu().contiguous();
+  return {means.data_ptr<double>(), means.data_ptr<double>() + groups_.unit_count()};
+}
+
 std::vector<double> Sparsity::magnitudes() const {
+  if (options_.kind == SparsityKind::kSoft) return filter_norms();
   return pruning::importance(
       module_.graph(), groups_,
       {.criterion = pruning::Criterion::kL2, .normalize = pruning::Normalize::kNone, .given = {}});

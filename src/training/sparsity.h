@@ -19,14 +19,15 @@ namespace xdn::training {
 ///                step of strength * sqrt(n) * |w|. Of the plan's units; of all without a plan.
 ///   growing:     after step t of T, w *= max(0, 1 - rate * strength * t / T) for the plan's units
 ///   soft:        after an epoch the filters of so many units of each group as the plan removes become zero,
-///                those whose folded weights are smallest then; BatchNorms and biases stay, so that filters
-///                can grow again. After the last epoch all of w does.
+///                those whose l2 is smallest then, as a mean over a unit's filters; BatchNorms and biases
+///                stay, so that filters can grow again. After the last epoch all of w does.
 /// Nothing is kept between steps but the weights: whoever restores these goes on as if never interrupted.
 class Sparsity {
  public:
   /// The module outlives it and stays on its device. Throws an input error naming the plan's file, and the
   /// layer, where the plan is none for the module, not of one step, removes blocks or nothing, or a unit to
-  /// go has a constant other than zero that does not train; and where there is nothing to remove at all.
+  /// go has a constant other than zero that does not train; and, of the module, where it is quantized or
+  /// there is nothing to remove at all.
   Sparsity(const Module& module, const SparsityOptions& options);
 
   /// After step `step`, from 0, of `steps`; `rate` is the optimizer's.
@@ -57,9 +58,14 @@ class Sparsity {
   bool acts_on(const pruning::Group& group) const;
   /// Per unit, and of what belongs to none: the sum of squares.
   at::Tensor squares() const;
+  /// |parameter| at every index of the axis, f64.
+  at::Tensor norms_along(const Axis& axis) const;
   void scale(const at::Tensor& factors) const;
   double share_of(const pruning::Removal& units) const;
   void make_zero(const pruning::Removal& units, bool all) const;
+  /// Per unit: the mean of |filter| over its filters.
+  std::vector<double> filter_norms() const;
+  /// What plans say units are worth: |filter| folded, or what soft chooses by.
   std::vector<double> magnitudes() const;
   at::Tensor mask_of(const pruning::Removal& units) const;
 

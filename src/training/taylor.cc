@@ -8,6 +8,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "graph/op_kinds.h"
 #include "pruning/coupling.h"
 #include "training/evaluation.h"
 #include "training/loader.h"
@@ -16,10 +17,6 @@
 
 namespace xdn::training {
 namespace {
-
-bool is_linear(OpType type) {
-  return type == OpType::kConv || type == OpType::kGemm || type == OpType::kMatMul;
-}
 
 bool has_filters(const Graph& graph, const Node& node) {
   if (!is_linear(node.type) || !graph.is_constant(node.inputs[1])) return false;
@@ -167,6 +164,10 @@ pruning::LayerScores taylor_scores(Graph graph, const Preprocess& preprocess, co
   const at::Device device = best_device();
   const at::ScalarType type = options.bf16 ? at::kBFloat16 : at::kFloat;
   Module module(with_own_constants(std::move(graph)));
+  if (module.is_quantized()) {
+    throw input_error("is quantized: what its filters are worth is measured on the float model");
+  }
+  check_logits(module);
   check_images(module, data, "training");
   at::set_num_threads(options.threads > 0 ? options.threads : available_cpus());
   module.move_to(device);
@@ -176,6 +177,8 @@ pruning::LayerScores taylor_scores(Graph graph, const Preprocess& preprocess, co
   if (teacher) guide = begin_teaching(*teacher, preprocess, module, data, options, device);
 
   const Gates gates(module);
+  if (gates.all().empty())
+    throw input_error("has no filters to score: no Conv, Gemm or MatMul has constant weights");
   std::vector<at::Tensor> sums;
   for (const auto& gate : gates.all())
     sums.push_back(at::zeros({gate.filters}, at::TensorOptions(at::kDouble).device(device)));

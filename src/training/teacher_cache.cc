@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mmap.h"
 #include "base/sha256.h"
+#include "training/evaluation.h"
 #include "training/settings.h"
 
 namespace xdn::training {
@@ -21,10 +22,6 @@ namespace fs = std::filesystem;
 constexpr char kMagic[] = "XDNLOGIT";
 constexpr size_t kMagicBytes = sizeof(kMagic) - 1, kSumBytes = 64, kDigestBytes = 32;
 constexpr uint32_t kVersion = 1;
-
-nlohmann::json described(const Preprocess& p) {
-  return {{"bgr", p.bgr}, {"scale", p.scale}, {"mean", p.mean}, {"std", p.std}};
-}
 
 }  // namespace
 
@@ -41,15 +38,17 @@ std::string teacher_digest(const Teacher& teacher, const Preprocess& student, co
     }
   }
   const Augmentation& augmentation = options.augmentation;
-  const nlohmann::json rest{{"teacher", described(teacher.preprocess)},
-                            {"student", described(student)},
-                            {"images", digest_of(images)},
+  const nlohmann::json rest{{"teacher", digest_of(teacher.preprocess)},
+                            {"student", digest_of(student)},
+                            {"images", digest_of(images, 1)},
                             {"shape", {images.size(), images.height, images.width}},
                             {"crop", augmentation.crop},
                             {"flip", augmentation.flip},
                             {"cutout", augmentation.cutout},
                             {"seed", options.seed},
-                            {"bf16", options.bf16}};
+                            {"batch", options.batch},
+                            {"bf16", options.bf16},
+                            {"cuda", best_device().is_cuda()}};
   const std::string last = rest.dump();
   sum.update(last.data(), last.size());
   return sum.hex().substr(0, kDigestBytes);

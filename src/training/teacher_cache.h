@@ -10,7 +10,8 @@
 namespace xdn::training {
 
 /// What a teacher's logits follow from, besides epoch and image: its graph, constants and preprocessing, the
-/// student's preprocessing, the images, their augmentation, seed and precision; 32 hexadecimal digits.
+/// student's preprocessing, the images with all their pixels, their augmentation, seed, batch, precision and
+/// kind of device; 32 hexadecimal digits. Not the number of threads, on which the last bits depend.
 std::string teacher_digest(const Teacher& teacher, const Preprocess& student, const ImageSet& images,
                            const TrainOptions& options);
 

@@ -52,6 +52,10 @@ void check_teacher(const Teacher& teacher, const Module& module, const Module& s
 std::unique_ptr<TeacherModule> begin_teaching(const Teacher& teacher, const Preprocess& preprocess,
                                               const Module& student, const ImageSet& images,
                                               const TrainOptions& options, const at::Device& device) {
+  if (options.feature_weight != 0 && student.features() == 0) {
+    throw input_error(
+        "has no linear layer at its end, whose input a teacher's features could be compared with");
+  }
   try {
     auto module = std::make_unique<TeacherModule>(teacher, preprocess, device);
     module->module().set_compute_type(options.bf16 ? at::kBFloat16 : at::kFloat);

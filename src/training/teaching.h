@@ -52,8 +52,8 @@ class Teaching {
   std::optional<TeacherCache> cache_;
 };
 
-/// The teacher of this student for these images, in the precision of the options, checked; errors name its
-/// file.
+/// The teacher of this student for these images, in the precision of the options, checked; errors about it
+/// name its file. An input error, too, where features count and the student has none.
 std::unique_ptr<TeacherModule> begin_teaching(const Teacher& teacher, const Preprocess& preprocess,
                                               const Module& student, const ImageSet& images,
                                               const TrainOptions& options, const at::Device& device);

@@ -44,9 +44,9 @@ class Trainer {
                         .seed = options.seed,
                         .augmentation = options.augmentation,
                         .augment_epochs = options.augment_epochs},
-        settings_(settings_of(graph, data, teacher, options)),
+        settings_(settings_of(graph, preprocess, data, teacher, options)),
         module_(std::move(graph), options.learn_scales) {
-    check(teacher);
+    check();
     at::set_num_threads(options_.threads > 0 ? options_.threads : available_cpus());
     module_.move_to(device_);
     if (teacher)
@@ -79,8 +79,9 @@ class Trainer {
       ++epoch_;
       select(report);
       append(report);
-      save();
+      // First what the epoch cost the teacher: a run that goes on behind its checkpoint never makes it again.
       if (teacher_) teacher_->end_epoch();
+      save();
       folder_->write_log(log_);
       if (observer_.on_epoch) observer_.on_epoch(report);
     }
@@ -90,13 +91,13 @@ class Trainer {
  private:
   at::ScalarType compute_type() const { return options_.bf16 ? at::kBFloat16 : at::kFloat; }
 
-  void check(const std::optional<Teacher>& teacher) const {
-    const Graph& graph = module_.structure();
-    if (graph.outputs().size() != 1) {
-      throw input_error(fmt::format("has {} outputs, expected logits alone", graph.outputs().size()));
-    }
+  void check() const {
+    check_logits(module_);
     if (options_.bf16 && module_.is_quantized()) {
       throw Error(ErrorKind::kUsage, "is quantized: --precision bf16 would move its levels, expected fp32");
+    }
+    if (options_.learn_scales && !module_.is_quantized()) {
+      throw Error(ErrorKind::kUsage, "is not quantized: --learn-scales has no scales to learn");
     }
     check_images(module_, data_.train, "training");
     if (data_.val) check_images(module_, *data_.val, "validation");
@@ -104,10 +105,8 @@ class Trainer {
     if (module_.has_batchnorm() && std::min(options_.batch, data_.train.size()) < 2) {
       throw input_error("has BatchNorms, which need batches of at least 2 images");
     }
-    if (options_.feature_weight != 0 && teacher && module_.features() == 0) {
-      throw input_error(
-          "has no linear layer at its end, whose input a teacher's features could be compared with");
-    }
+    if (options_.reestimate > 0 && !module_.has_batchnorm())
+      log_warning("--reestimate-bn does nothing: the model has no BatchNorms");
   }
 
   Tensors weights() const { return weights_of(module_); }
@@ -219,14 +218,18 @@ class Trainer {
     try {
       const auto state = nlohmann::json::parse(checkpoint.state);
       const auto& saved = state.at("settings");
+      const auto differs = [](const std::string& name, const std::string& is, const std::string& wanted) {
+        return input_error(
+            fmt::format("is of a run with {} {}, not {}: --resume continues it with its own settings",
+                        printable(name), printable(is), printable(wanted)));
+      };
       for (const auto& [name, value] : settings_.items()) {
-        if (!saved.contains(name) || saved.at(name) != nlohmann::json(value)) {
-          throw input_error(
-              fmt::format("is of a run with {} {}, not {}: --resume continues it with its own settings", name,
-                          saved.contains(name) ? saved.at(name).dump() : "none", value.dump()));
-        }
+        if (!saved.contains(name)) throw differs(name, "none", value.dump());
+        if (saved.at(name) != nlohmann::json(value)) throw differs(name, saved.at(name).dump(), value.dump());
       }
-      if (saved.size() != settings_.size()) throw input_error("is of a run with other settings");
+      for (const auto& [name, value] : saved.items()) {
+        if (!settings_.contains(name)) throw differs(name, value.dump(), "none");
+      }
       if (state.at("threads").get<int>() != at::get_num_threads()) {
         log_warning(fmt::format("resuming with {} threads a run of {}: the last bits may differ",
                                 at::get_num_threads(), state.at("threads").get<int>()));

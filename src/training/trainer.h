@@ -92,9 +92,10 @@ struct TrainResult {
 /// in whatever way, and resumes with the same settings and number of threads gives the same bits as one that
 /// was not (on a CPU).
 ///
-/// Throws a usage error for a quantized graph in bf16; an input error for data or a graph that do not fit
-/// each other, for a folder that holds a run when not resuming, and for a checkpoint that is damaged or of
-/// other settings; a failure when the loss is not finite (the last good checkpoint stays).
+/// Throws a usage error for a quantized graph in bf16 and for learn_scales of a float one; an input error for
+/// data or a graph that do not fit each other, for a folder that holds a run when not resuming, and for a
+/// checkpoint that is damaged or of other settings; a failure when the loss is not finite (the last good
+/// checkpoint stays).
 TrainResult train(Graph graph, const Preprocess& preprocess, const TrainData& data,
                   const std::optional<Teacher>& teacher, const TrainOptions& options,
                   const TrainObserver& observer = {});

@@ -284,10 +284,18 @@ TEST_F(Train, BadInputIsOneLine) {
           "calls class 2 'violet', " + dir_ / "train" + " calls it 'red'");
   refused(dir_ / "train", {"--arch", "resnet20"}, "expected either MODEL or --arch");
   refused(dir_ / "train", {"--features", "1"}, "--features goes with --teacher");
+  refused(dir_ / "train", {"--temperature", "2"}, "--temperature and --alpha go with --teacher");
+  refused(dir_ / "train", {"--alpha", "0.5"}, "--temperature and --alpha go with --teacher");
+  refused(dir_ / "train", {"--score-images", "5"}, "--score-images goes with --scores");
+  refused(dir_ / "train", {"--learn-scales"}, model + ": is not quantized: --learn-scales");
   refused(dir_ / "train", {"--warmup", "5", "--epochs", "1"}, "--warmup 5 is longer than --epochs 1");
   refused(dir_ / "train", {"--alpha", "2"}, "--alpha: expected a number from 0 to 1, not '2'");
   refused(dir_ / "train", {"--lr", "1e25", "--epochs", "3", "--batch", "16"}, "not finite in epoch 1", 1);
   expect_refusal({"train", model, "--data", dir_ / "train", "-o", model}, "is the model itself");
+  fs::copy_file(model, dir_ / "teacher.onnx");
+  expect_refusal({"train", model, "--teacher", dir_ / "teacher.onnx", "--data", dir_ / "train", "-o",
+                  dir_ / "teacher.onnx"},
+                 "teacher.onnx: is the teacher itself");
   expect_refusal({"train", model, "--data", dir_ / "train", "-o", dir_ / "absent/out.onnx"},
                  "absent/out.onnx: cannot write: the folder does not exist");
 }
@@ -374,6 +382,14 @@ TEST_F(Train, ScoresOfEveryFilter) {
   EXPECT_EQ(nlohmann::json::parse(read_text(dir_ / "result.json")).at("filters"), 6);
   EXPECT_FALSE(fs::exists(dir_ / "net.run"));
   expect_refusal(words(dir_ / "absent/scores.json"), "absent/scores.json: cannot write");
+  const std::string before = read_text(model);
+  expect_refusal(words(model), model + ": is the model itself");
+  fs::copy_file(model, dir_ / "teacher.onnx");
+  expect_refusal(words(dir_ / "teacher.onnx", {"--teacher", dir_ / "teacher.onnx"}),
+                 "teacher.onnx: is the teacher itself");
+  EXPECT_EQ(read_text(model), before);
+  EXPECT_EQ(read_text(dir_ / "teacher.onnx"), before);
+  EXPECT_EQ(run_xdn(words(dir_ / "s.json", {"--reestimate-bn", "9", "--augment-epochs", "1"})).code, 0);
   expect_refusal(words(dir_ / "s.json", {"-o", dir_ / "out.onnx"}), "--scores trains nothing");
   expect_refusal({"train", "--arch", "resnet20", "--data", dir_ / "train", "--scores", dir_ / "s.json"},
                  "--scores goes with MODEL");
@@ -466,6 +482,9 @@ TEST_F(Train, QuantizedModelsStayQuantized) {
                     "--augment",
                     "none"};
   Words narrow = words;
+  Words forgetful = words;
+  forgetful.push_back("--from-scratch");
+  expect_refusal(forgetful, path + ": layer 'QuantizeLinear': is quantized: what has forgotten");
   narrow.insert(narrow.end(), {"--precision", "bf16"});
   expect_refusal(narrow, "is quantized: --precision bf16 would move its levels, expected fp32");
   const Finished finished = run_xdn(words);

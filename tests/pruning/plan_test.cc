@@ -155,6 +155,7 @@ TEST(Plan, BadFiles) {
       {good, "[]", "a pruning plan must be an object"},
       {good, "[[[[[[[[[[]]]]]]]]]]", "JSON is nested too deeply"},
       {"\"version\": 1", "\"version\": 2", "is a pruning plan of a version that this program does not know"},
+      {"\"seed\": 1", "\"seed\": 1, \"seed\": 1", "holds 'seed' twice"},
       {"\"version\": 1,", "", "a pruning plan, field 'version', is missing"},
       {"\"seed\": 1", "\"seed\": -1",
        "step 1, field 'seed', must be an integer from 0 to 18446744073709551615"},

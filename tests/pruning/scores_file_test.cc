@@ -48,15 +48,18 @@ std::string with_layers(const std::string& layers) {
 TEST(ScoresFile, BadFilesAreOneLine) {
   EXPECT_EQ(error_of(with_layers("{}")), "no error");
   EXPECT_EQ(error_of(""), "is not valid JSON: error at byte 1");
-  EXPECT_EQ(error_of("[]"), "expected a JSON object at the top");
-  EXPECT_EQ(error_of(R"({"images": 1})"), "field 'criterion' is missing");
-  EXPECT_EQ(error_of(R"({"criterion": "l2"})"), "field 'criterion' must be \"taylor\"");
+  EXPECT_EQ(error_of("[]"), "a file of scores must be an object");
+  EXPECT_EQ(error_of(R"({"images": 1})"), "a file of scores, field 'criterion', is missing");
+  EXPECT_EQ(error_of(R"({"criterion": "l2"})"), "a file of scores, field 'criterion', must be \"taylor\"");
   EXPECT_EQ(error_of(R"({"criterion": "taylor", "images": -1})"),
-            "field 'images' must be an integer from 0 to 9223372036854775807");
-  EXPECT_EQ(error_of(with_layers("[]")), "field 'layers' must be an object");
-  EXPECT_EQ(error_of(with_layers("{}, \"more\": 1")), "field 'more' is unknown");
+            "a file of scores, field 'images', must be an integer from 0 to 9223372036854775807");
+  EXPECT_EQ(error_of(with_layers("[]")), "a file of scores, field 'layers', must be an object");
+  EXPECT_EQ(error_of(with_layers("{}, \"more\": 1")), "a file of scores, field 'more', is unknown");
   EXPECT_EQ(error_of(with_layers("{}, \"seed\": 1")), "holds 'seed' twice");
   EXPECT_EQ(error_of(with_layers(R"({"a": [1], "a": [2]})")), "holds 'a' twice");
+  std::string many = "{";
+  for (int i = 0; i <= 1 << 14; ++i) many += (i == 0 ? "\"" : ", \"") + std::to_string(i) + "\": [1]";
+  EXPECT_EQ(error_of(with_layers(many + "}")), "holds an object of too many names");
   EXPECT_EQ(error_of(with_layers(R"({"a": 1})")), "layer 'a': must have a list of numbers, one per filter");
   EXPECT_EQ(error_of(with_layers(R"({"a": []})")), "layer 'a': must have a list of numbers, one per filter");
   EXPECT_EQ(error_of(with_layers(R"({"a": [1, -1]})")),
@@ -64,7 +67,7 @@ TEST(ScoresFile, BadFilesAreOneLine) {
   EXPECT_EQ(error_of(with_layers(R"({"a": [null]})")),
             "layer 'a': filter 0 must have a number of at least 0");
   EXPECT_EQ(error_of(with_layers(R"({"a": [1e999]})")), "is not valid JSON: a number is out of range");
-  EXPECT_EQ(error_of(with_layers(R"({"a": [[[[1]]]]})")), "JSON is nested too deeply");
+  EXPECT_EQ(error_of(with_layers(R"({"a": [[[[[[[[1]]]]]]]]})")), "JSON is nested too deeply");
 }
 
 TEST(ScoresFile, ErrorsNameTheFile) {

@@ -341,6 +341,67 @@ TEST(QdqOptimizer, ParametersStayAboveTheirLowest) {
   }
 }
 
+/// A bias of `level` and 5 whose scale is the product of the two others; weights' scales lie along `axis`.
+Graph wide_bias(int64_t level, int axis) {
+  return parse_graph(R"(graph "g" {
+  input %x f32[N,2]
+  const %s f32[] [0.01]
+  const %w i8[2,2] [1, -128, 3, 4]
+  const %ws f32[2] [0.5, 0.25]
+  const %b i32[2] [)" +
+                     std::to_string(level) + R"(, 5]
+  const %bs f32[2] [0.005, 0.0025]
+  %q = QuantizeLinear(%x, %s) dtype=i8
+  %d = DequantizeLinear(%q, %s)
+  %dw = DequantizeLinear(%w, %ws) axis=)" +
+                     std::to_string(axis) + R"(
+  %db = DequantizeLinear(%b, %bs) axis=0 dtype=i32
+  %y = Gemm(%d, %dw, %db) trans_b=true
+  output %y
+})");
+}
+
+/// What comes back when every scale has become as small as it may.
+Graph at_lowest(const Graph& graph) {
+  Module module(graph, true);
+  const at::NoGradGuard no_grad;
+  for (const auto& p : module.parameters()) {
+    if (p.lowest.defined()) at::Tensor(p.value).copy_(p.lowest);
+  }
+  return module.graph();
+}
+
+TEST(QdqModule, ScalesAtTheirLeastKeepBiasesIn32Bits) {
+  const auto scale = [](const Graph& graph, const char* name) {
+    const auto all = graph.constant(*graph.find_value(name)).data<float>();
+    return std::vector<float>(all.begin(), all.end());
+  };
+  for (const int64_t level :
+       {int64_t{1} << 20, int64_t{1} << 26, int64_t{1} << 28, int64_t{1} << 30, (int64_t{1} << 31) - 1}) {
+    SCOPED_TRACE(level);
+    const Graph before = wide_bias(level, 0), after = at_lowest(before);
+    EXPECT_NE(scale(before, "ws"), scale(after, "ws"));
+    const std::vector<int64_t> levels = after.constant(*after.find_value("b")).to_ints();
+    const double bias = static_cast<double>(level) * static_cast<double>(scale(before, "bs")[0]);
+    EXPECT_NEAR(static_cast<double>(levels[0]) * static_cast<double>(scale(after, "bs")[0]), bias,
+                1e-6 * bias);
+  }
+  const Graph small = at_lowest(wide_bias(1 << 20, 0));
+  EXPECT_EQ(scale(small, "s")[0], 0.01f / 16);
+  EXPECT_EQ(scale(small, "ws"), (std::vector<float>{0.5f / 16, 0.25f / 16}));
+}
+
+/// Scales along the inputs are none that the filters' biases could be a product of.
+TEST(QdqModule, BiasesFollowScalesOfFiltersAlone) {
+  const auto bias_scale = [](const Graph& graph) {
+    const auto all = graph.constant(*graph.find_value("bs")).data<float>();
+    return std::vector<float>(all.begin(), all.end());
+  };
+  const std::vector<float> before{0.005f, 0.0025f};
+  EXPECT_EQ(bias_scale(at_lowest(wide_bias(1000, 1))), before);
+  EXPECT_NE(bias_scale(at_lowest(wide_bias(1000, 0))), before);
+}
+
 class QdqTraining : public ::testing::Test {
  protected:
   training::TrainOptions options(const std::string& run) const {
@@ -457,6 +518,10 @@ TEST(QdqModule, RefusesWhatItDoesNotUnderstandAndNamesTheLayer) {
                        "%d = DequantizeLinear(%q, %n, %z)" +
                        layer),
             "layer 'in': cannot be trained: its scale is not a positive number");
+  EXPECT_EQ(message_of("%q = QuantizeLinear(%x, %s, %z)\n %d = DequantizeLinear(%q, %s, %z)\n"
+                       " const %f f32[2,4] fill(0.3)\n %k = QuantizeLinear(%f, %s) dtype=i8 \"w\"\n"
+                       " %v = DequantizeLinear(%k, %s)\n %y = Gemm(%d, %v) trans_b=true"),
+            "layer 'w': cannot be trained: it rounds a constant, expected levels as a constant");
   EXPECT_EQ(
       message_of("%q = QuantizeLinear(%x, %s, %z)\n %d = DequantizeLinear(%q, %s, %z)" + weights +
                  "\n %u = DequantizeLinear(%w, %t) dtype=i8 \"again\"\n %k = Gemm(%d, %v) trans_b=true\n"

@@ -230,6 +230,34 @@ TEST_F(SparsityTraining, SoftChoosesAnewAndEndsAtZero) {
     EXPECT_GT(held, 0) << "filters did not grow again before epoch " << i;
     EXPECT_LT(held, 0.7);
   }
+  // Filters that were zeroed are small, and so are chosen again: those to go hold less and less.
+  const auto held_at = [&](size_t epoch) {
+    return log_of(o.run_folder).at(epoch).at("sparsity").get<double>();
+  };
+  EXPECT_LT(held_at(4), 0.8 * held_at(1));
+}
+
+/// By the filters' own l2, whatever a BatchNorm makes of them.
+TEST(Sparsity, SoftChoosesByFiltersThatAreNotFolded) {
+  Graph graph = small_net();
+  const auto scale = [&](const char* name, size_t first, size_t count, float factor) {
+    const ValueId id = *graph.find_value(name);
+    Tensor tensor = graph.constant(id);
+    for (size_t i = 0; i < count; ++i) tensor.mutable_data<float>()[first + i] *= factor;
+    graph.value(id).constant = std::move(tensor);
+  };
+  for (const size_t filter : {size_t{1}, size_t{5}}) {
+    scale("w2", filter * 72, 72, 0.01f);
+    scale("s2", filter, 1, 1e4f);
+  }
+  const Module module(graph);
+  const training::Sparsity sparsity(module, {.kind = SparsityKind::kSoft, .plan = some_plan(graph)});
+  const Removal removed = sparsity.removal();
+  const Groups groups = find_groups(graph);
+  const auto inner = std::find_if(groups.groups.begin(), groups.groups.end(),
+                                  [](const pruning::Group& group) { return !group.trunk; });
+  for (int32_t f = 0; f < 6; ++f)
+    EXPECT_EQ(removed[static_cast<size_t>(inner->first_unit + f)], f == 1 || f == 5) << f;
 }
 
 TEST_F(SparsityTraining, ResumesToTheSameBits) {
@@ -286,6 +314,27 @@ TEST(Sparsity, StepsAreWhatTheySay) {
     // The trunk's filters shrink, the slices of them that read the inner units do not.
     EXPECT_TRUE(at::equal(weight(module, "w3")[1], before[1]));
     EXPECT_FALSE(at::equal(weight(module, "w3")[0], before[0]));
+  }
+}
+
+/// It is the model that is wrong, not the plan.
+TEST(Sparsity, QuantizedModelsAreRefused) {
+  const Module module(parse_graph(R"(graph "g" {
+ input %x f32[N,4]
+ const %s f32[] [0.1]
+ const %w i8[2,4] fill(1)
+ %q = QuantizeLinear(%x, %s) dtype=i8
+ %d = DequantizeLinear(%q, %s)
+ %v = DequantizeLinear(%w, %s) dtype=i8
+ %y = Gemm(%d, %v) trans_b=true
+ output %y
+})"));
+  try {
+    training::Sparsity(
+        module, {.kind = SparsityKind::kSoft, .plan = some_plan(small_net()), .plan_file = "plan.json"});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()), "is quantized: --sparsity expects the float model");
   }
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "training/evaluation.h"
+#include "training/loader.h"
 #include "training/module.h"
 #include "training/teaching.h"
 #include "training/training_support.h"
@@ -169,14 +170,70 @@ TEST(TaylorScores, AreTheMeanOfBatchesAndTheSameEveryTime) {
     return training::taylor_scores(tiny_net(), some_preprocess(), colors.set(), std::nullopt, options,
                                    images);
   };
-  const pruning::LayerScores first = scores(12), both = scores(24);
+  const pruning::LayerScores both = scores(24);
   EXPECT_EQ(scores(24), both);
-  EXPECT_NE(first, both);
-  for (const auto& [layer, values] : both) {
-    for (size_t f = 0; f < values.size(); ++f) EXPECT_GE(values[f], 0.5 * first.at(layer)[f]) << layer;
-  }
   options.seed = 1;
   EXPECT_NE(scores(24), both);
+
+  options.augmentation = {};
+  const pruning::LayerScores plain = scores(24);
+  const training::ImageSet all = colors.set();
+  training::Loader loader(all, some_preprocess(), {.batch = 12, .seed = 1});
+  loader.start(0);
+  std::vector<pruning::LayerScores> single;
+  for (int i = 0; i < 2; ++i) {
+    std::vector<uint8_t> pixels;
+    std::vector<int64_t> labels;
+    for (const int64_t index : loader.next()->indices) {
+      pixels.insert(pixels.end(), all.image(index), all.image(index) + all.image_bytes());
+      labels.push_back(all.labels[static_cast<size_t>(index)]);
+    }
+    single.push_back(training::taylor_scores(tiny_net(), some_preprocess(), {pixels.data(), labels, 8, 8},
+                                             std::nullopt, options, 12));
+  }
+  EXPECT_NE(single[0], single[1]);
+  for (const auto& [layer, values] : plain) {
+    const double most = *std::max_element(values.begin(), values.end());
+    for (size_t f = 0; f < values.size(); ++f) {
+      EXPECT_NEAR(values[f], (single[0].at(layer)[f] + single[1].at(layer)[f]) / 2, 1e-3 * most)
+          << layer << " filter " << f;
+    }
+  }
+}
+
+TEST(TaylorScores, GraphsWithoutThemAreRefused) {
+  const Colors colors(48, 1);
+  const auto refusal = [&](const std::string& body, const std::optional<Teacher>& teacher = {},
+                           double features = 0) {
+    const Graph graph = parse_graph("graph \"g\" {\n input %x f32[N,3,8,8]\n" + body + "\n}");
+    TrainOptions options = options_for(12);
+    options.feature_weight = features;
+    return error_of(
+        [&] { (void)training::taylor_scores(graph, some_preprocess(), colors.set(), teacher, options, 12); });
+  };
+  const std::string layers = R"( const %w f32[3,3,8,8] random(1)
+ %c = Conv(%x, %w) kernel=[8,8]
+ %y = Flatten(%c) axis=1
+)";
+  EXPECT_EQ(refusal(layers + " output %y"), "no error");
+  EXPECT_EQ(refusal(layers + " output %y\n output %c"), "has 2 outputs, expected logits alone");
+  EXPECT_EQ(refusal(layers + " output %y", Teacher{tiny_net(), some_preprocess()}, 1),
+            "has no linear layer at its end, whose input a teacher's features could be compared with");
+  EXPECT_EQ(refusal(R"( const %g f32[3] fill(1)
+ %n = BatchNorm(%x, %g, %g, %g, %g)
+ %p = GlobalAveragePool(%n)
+ %y = Flatten(%p) axis=1
+ output %y)"),
+            "has no filters to score: no Conv, Gemm or MatMul has constant weights");
+  EXPECT_EQ(refusal(R"( const %s f32[] [0.1]
+ const %w i8[3,3,8,8] fill(1)
+ %q = QuantizeLinear(%x, %s) dtype=i8
+ %d = DequantizeLinear(%q, %s)
+ %v = DequantizeLinear(%w, %s) dtype=i8
+ %c = Conv(%d, %v) kernel=[8,8]
+ %y = Flatten(%c) axis=1
+ output %y)"),
+            "is quantized: what its filters are worth is measured on the float model");
 }
 
 TEST(TaylorScores, Bf16IsClose) {

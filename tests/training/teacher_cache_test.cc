@@ -155,6 +155,17 @@ TEST_F(CachedTeacher, DamagedFilesAreWrittenAnew) {
   EXPECT_EQ(read_file(path), sound);
 }
 
+/// What stops a run between an epoch and its checkpoint does not cost the teacher's work.
+TEST_F(CachedTeacher, IsKeptBeforeTheCheckpoint) {
+  TrainOptions o = options("run", "cache");
+  TrainObserver observer;
+  observer.on_batch = [&](const training::BatchReport& report) {
+    if (report.images == 192) fs::create_directory(o.run_folder + "/checkpoint.xdn");
+  };
+  EXPECT_THROW(run(o, observer), Error);
+  EXPECT_TRUE(fs::exists(file("cache", o, "0000")));
+}
+
 TEST_F(CachedTeacher, ResumesToTheSameBits) {
   const std::string plain = weights_of(run(options("plain")).graph);
   TrainObserver stop;
@@ -203,19 +214,19 @@ TEST_F(CachedTeacher, WhateverChangesLogitsChangesTheDigest) {
   };
   const std::string first = digest(base);
   TrainOptions same = base;
-  same.batch = 7;
   same.rate = 1;
   same.temperature = 1;
   same.augment_epochs = 3;
   EXPECT_EQ(digest(same), first);
   std::vector<std::string> others;
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < 6; ++i) {
     TrainOptions o = base;
     if (i == 0) o.seed = 1;
     if (i == 1) o.bf16 = true;
     if (i == 2) o.augmentation.crop = 2;
     if (i == 3) o.augmentation.flip = false;
     if (i == 4) o.augmentation.cutout = 3;
+    if (i == 5) o.batch = 7;
     others.push_back(digest(o));
   }
   Preprocess preprocess = some_preprocess();
@@ -225,6 +236,10 @@ TEST_F(CachedTeacher, WhateverChangesLogitsChangesTheDigest) {
   others.push_back(digest(base));
   teacher_.preprocess.bgr = false;
   teacher_.graph.value(*teacher_.graph.find_value("conv1.weight")).constant->mutable_data<float>()[0] += 1;
+  others.push_back(digest(base));
+  Colors flipped = train_;
+  flipped.pixels[static_cast<size_t>(data_.train.image_bytes()) + 5] ^= 1;  // of image 1
+  data_.train = flipped.set();
   others.push_back(digest(base));
   const Colors more(200, 2);
   data_.train = more.set();

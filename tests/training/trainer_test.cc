@@ -114,6 +114,29 @@ TEST_F(Training, ResumingWithOtherSettingsIsRefused) {
   options.rate = 0.25;
   EXPECT_EQ(error_of([&] { run(options); }),
             "is of a run with lr 0.05, not 0.25: --resume continues it with its own settings");
+  options.rate = 0.05;
+  options.reestimate = 100;
+  EXPECT_EQ(error_of([&] { run(options); }),
+            "is of a run with reestimate-bn none, not 100: --resume continues it with its own settings");
+  options.run_folder = dir_ / "anew";
+  (void)run(options);
+  options.reestimate = 0;
+  EXPECT_EQ(error_of([&] { run(options); }),
+            "is of a run with reestimate-bn 100, not none: --resume continues it with its own settings");
+  options.reestimate = 100;
+  Preprocess other = some_preprocess();
+  other.bgr = true;
+  EXPECT_NE(error_of([&] {
+              train(tiny_net(), other, data_, std::nullopt, options);
+            }).find("is of a run with preprocess "),
+            std::string::npos);
+}
+
+TEST_F(Training, ScalesOfAFloatModelAreNotLearned) {
+  TrainOptions options = tiny_options(dir_ / "run");
+  options.learn_scales = true;
+  EXPECT_EQ(error_of([&] { run(options); }, ErrorKind::kUsage),
+            "is not quantized: --learn-scales has no scales to learn");
 }
 
 TEST_F(Training, DamagedCheckpointsAreRefused) {
