@@ -223,6 +223,8 @@ void PruneFlags::check() const {
   if (plan_only && steps != 1)
     refuse("--plan-only stops before the training that a second step would go on from");
   if (plan_only && sparsity != "none") refuse("--plan-only stops before any training, --sparsity is one");
+  if (given.contains("--learn-scales"))
+    refuse("--learn-scales is for quantized models, which are pruned first");
   if (ratio && ranking == "cost") refuse("--ratio goes with --ranking global, per-layer or isomorphic");
   if (by_latency() && ranking != "cost") refuse("--ranking cost alone knows of time");
   if (inner_only && !no_blocks && ranking == "cost") refuse("--inner-only goes with --no-blocks");
