@@ -71,14 +71,15 @@ struct Spot {
   double proportion;  ///< below the smallest: the width to it; else 1
   bool above;         ///< the largest
 };
-Spot spot_of(const std::vector<int64_t>& widths, int64_t width) {
-  const auto x = static_cast<double>(width);
-  const auto at = [&](size_t i) { return static_cast<double>(widths[i]); };
+Spot spot_of(const std::vector<int64_t>& widths, int64_t width, const PanelScale& scale) {
+  const double x = scale.position(width);
+  const auto at = [&](size_t i) { return scale.position(widths[i]); };
   const double proportion = std::min(1.0, x / at(0));
   if (widths.size() == 1) return {0, 0, 0, proportion, false};
   const auto next = std::upper_bound(widths.begin(), widths.end(), width);
   const auto high = std::clamp<size_t>(static_cast<size_t>(next - widths.begin()), 1, widths.size() - 1);
-  return {high - 1, high, (x - at(high - 1)) / (at(high) - at(high - 1)), proportion, width > widths.back()};
+  const double apart = std::max(at(high) - at(high - 1), 1e-9);
+  return {high - 1, high, (x - at(high - 1)) / apart, proportion, width > widths.back()};
 }
 
 double along(const Spot& spot, double low, double high) {
@@ -142,6 +143,7 @@ LatencyTable::LatencyTable(LatencyData data) : data_(std::move(data)) {
     }
     grids_.push_back(grid_of(shape));
   }
+  scale_ = PanelScale(data_.shapes);
 }
 
 LatencyTable::Grid LatencyTable::grid_of(const LatencyShape& shape) {
@@ -173,8 +175,9 @@ double LatencyTable::layer_seconds(const std::string& layer, int64_t in, int64_t
   const auto found = shape_of_.find(layer);
   if (found == shape_of_.end()) return 0;
   const Grid& grid = grids_[found->second];
-  const Spot row = spot_of(grid.in, data_.shapes[found->second].dense ? in : 1);
-  const Spot column = spot_of(grid.out, out);
+  const bool dense = data_.shapes[found->second].dense;
+  const Spot row = spot_of(grid.in, dense ? in : 1, {});
+  const Spot column = spot_of(grid.out, out, dense ? scale_ : PanelScale());
   const auto at_row = [&](size_t i) {
     const double* seconds = grid.seconds.data() + i * grid.out.size();
     return along(column, seconds[column.low], seconds[column.high]);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "pruning/panel_scale.h"
 
 namespace xdn::pruning {
 
@@ -57,9 +58,9 @@ class LatencyTable {
   const LatencyData& data() const { return data_; }
 
   /// Seconds per image of what runs under this layer's name when it reads `in` and writes `out` channels. 0
-  /// for layers without a step. Between measured widths bilinear; below them along the line of the two
-  /// nearest, but never less than in proportion to the widths; above them along that line, but never
-  /// decreasing.
+  /// for layers without a step. Between measured widths bilinear, outputs by their PanelScale; below them
+  /// along the line of the two nearest, but never less than in proportion to the widths; above them along
+  /// that line, but never decreasing.
   double layer_seconds(const std::string& layer, int64_t in, int64_t out) const;
   /// What belongs to no layer: the input.
   double fixed_seconds() const { return data_.fixed; }
@@ -78,6 +79,7 @@ class LatencyTable {
   static Grid grid_of(const LatencyShape& shape);
 
   LatencyData data_;
+  PanelScale scale_;
   std::vector<Grid> grids_;                 ///< one per shape
   std::map<std::string, size_t> shape_of_;  ///< by layer
 };
