@@ -85,4 +85,15 @@ std::vector<uint8_t> decode_all(const Dataset& dataset, int64_t images, std::ato
   return bytes;
 }
 
+void check_classes(const ModelInput& model, const Dataset& dataset) {
+  const Dims& shape = model.graph.value(model.graph.outputs().at(0)).shape;
+  if (shape.size() < 2) return;  // the trainer says what is wrong with it
+  const int64_t outputs = element_count(Dims(shape.begin() + 1, shape.end()));
+  const auto classes = static_cast<int64_t>(dataset.classes().size());
+  if (classes == outputs) return;
+  throw input_error(
+      fmt::format("holds {} classes, {} has {} outputs", classes, printable(model.spec), outputs))
+      .in_file(dataset.source());
+}
+
 }  // namespace xdn::cli

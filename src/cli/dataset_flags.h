@@ -20,6 +20,10 @@ Split subset_of(const std::string& subset);
 /// error where the model takes other than three channels, or images of another size.
 std::unique_ptr<Dataset> open_images(const std::string& path, Split split, const ModelInput& model);
 
+/// Input error naming the data unless they have a class for each of the model's outputs. Fewer is as wrong as
+/// more: some output would only learn that it is never right.
+void check_classes(const ModelInput& model, const Dataset& dataset);
+
 /// Images first ... first + count - 1 to dst, by as many threads as the machine grants. `done` counts them.
 /// Throws the first error.
 void read_images(const Dataset& dataset, int64_t first, int64_t count, uint8_t* dst,

@@ -26,22 +26,12 @@ void check_names(const Graph& graph) {
   }
 }
 
-void check_outputs(const ModelInput& model, size_t classes, const std::string& data) {
-  const Dims& shape = model.graph.value(model.graph.outputs().at(0)).shape;
-  if (shape.size() < 2) return;  // training says what is wrong with it
-  const int64_t outputs = element_count(Dims(shape.begin() + 1, shape.end()));
-  if (static_cast<int64_t>(classes) == outputs) return;
-  throw input_error(
-      fmt::format("holds {} classes, {} has {} outputs", classes, printable(model.spec), outputs))
-      .in_file(data);
-}
-
 void check_data(const PruneFlags& flags, const ModelInput& model) {
   std::vector<std::string> classes;
   for (const std::string& data : {flags.data, flags.val, flags.test}) {
     if (data.empty()) continue;
     const auto images = open_images(data, Split::kAuto, model);
-    check_outputs(model, images->classes().size(), data);
+    check_classes(model, *images);
     if (classes.empty()) classes = images->classes();
     if (classes == images->classes()) continue;
     throw input_error(fmt::format("has other classes than {}, or in another order", printable(flags.data)))
@@ -53,7 +43,7 @@ void check_teacher(const PruneFlags& flags, const ModelInput& model) {
   const std::string& teacher = flags.learning.teacher;
   if (teacher.empty() || teacher == "none") return;
   const ModelInput loaded = load_model_input(teacher, {});
-  check_outputs(loaded, open_images(flags.data, Split::kAuto, model)->classes().size(), flags.data);
+  check_classes(loaded, *open_images(flags.data, Split::kAuto, model));
 }
 
 }  // namespace

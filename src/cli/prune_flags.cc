@@ -49,13 +49,6 @@ Amount amount(const char* option, const std::string& text, std::span<const Unit>
                      names, printable(text)));
 }
 
-std::vector<std::string> criteria() {
-  return {
-#define XDN_CRITERION(Name, spelling) spelling,
-#include "pruning/criteria.inc"
-  };
-}
-
 /// Options of a group that training shares, as they were given.
 std::vector<std::string> given_words(const CLI::App& app, const char* group) {
   std::vector<std::string> words;
@@ -121,7 +114,7 @@ void PruneFlags::add_options(CLI::App& app) {
       ->group(kTarget);
   text("--plan", plan, "FILE", "What an earlier run's plan says")->group(kTarget);
 
-  add_choice(app, "--criterion", criterion, criteria(), "Which channels are worth least")
+  add_choice(app, "--criterion", criterion, pruning::criterion_names(), "Which channels are worth least")
       ->capture_default_str()
       ->group(kWhat);
   whole("--score-images", score_images, 1, 100'000'000, "Training images that taylor looks at")->group(kWhat);

@@ -36,13 +36,6 @@ struct SensitivityFlags {
   Output output;
 };
 
-std::vector<std::string> names_of_criteria() {
-  return {
-#define XDN_CRITERION(Name, spelling) spelling,
-#include "pruning/criteria.inc"
-  };
-}
-
 /// One thing taken out of the model.
 struct Cut {
   int64_t macs = 0;  ///< effective, of what is left
@@ -210,7 +203,7 @@ Action add_sensitivity(CLI::App& app) {
       ->allow_extra_args(false)
       ->type_name("X,X,...")
       ->capture_default_str();
-  std::vector<std::string> criteria = names_of_criteria();
+  std::vector<std::string> criteria = pruning::criterion_names();
   std::erase(criteria, "taylor");  // its scores come from training
   add_choice(app, "--criterion", flags->criterion, std::move(criteria), "Which channels go first")
       ->capture_default_str();

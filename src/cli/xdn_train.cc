@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/dataset_flags.h"
 #include "cli/model_input.h"
 #include "cli/process.h"
 #include "cli/progress.h"
@@ -89,18 +90,6 @@ ModelInput build_model(const TrainFlags& flags, const LoadedImages& images) {
   model.preprocess.height = dataset.height();
   model.preprocess.width = dataset.width();
   return model;
-}
-
-/// Fewer classes than outputs is as wrong as more: some output would only learn that it is never right.
-void check_classes(const ModelInput& model, const LoadedImages& images) {
-  const Dims& shape = model.graph.value(model.graph.outputs().at(0)).shape;
-  if (shape.size() < 2) return;  // the trainer says what is wrong with it
-  const int64_t outputs = element_count(Dims(shape.begin() + 1, shape.end()));
-  const auto classes = static_cast<int64_t>(images.dataset().classes().size());
-  if (classes == outputs) return;
-  throw input_error(
-      fmt::format("holds {} classes, {} has {} outputs", classes, printable(model.spec), outputs))
-      .in_file(images.dataset().source());
 }
 
 training::TrainOptions options_of(const TrainFlags& flags) {
@@ -267,7 +256,7 @@ int train(const TrainFlags& flags) {
   data_options.split = has_splits(flags.data) ? Split::kTrain : Split::kAuto;
   const LoadedImages images(flags.data, data_options, !flags.no_verify);
   if (flags.model.empty()) model = build_model(flags, images);
-  check_classes(model, images);
+  check_classes(model, images.dataset());
   if (flags.from_scratch) {
     try {
       training::initialize(model.graph, flags.seed);

@@ -2,15 +2,15 @@
 
 #include <sstream>
 
+#include "graph/op_kinds.h"
+
 namespace xdn {
 namespace {
 
 constexpr size_t kNone = static_cast<size_t>(-1);
 
 bool is_linear(const Graph& graph, const Node& node) {
-  const bool weighted =
-      node.type == OpType::kConv || node.type == OpType::kGemm || node.type == OpType::kMatMul;
-  return weighted && graph.is_constant(node.input(1));
+  return xdn::is_linear(node.type) && graph.is_constant(node.input(1));
 }
 
 std::string extents(const Dims& dims, size_t first) {

@@ -172,6 +172,10 @@ std::optional<Criterion> parse_criterion(std::string_view name) {
   return static_cast<Criterion>(found - std::begin(kCriterionNames));
 }
 
+std::vector<std::string> criterion_names() {
+  return {std::begin(kCriterionNames), std::end(kCriterionNames)};
+}
+
 FoldedWeights folded_weights(const Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   const Tensor& weights = graph.constant(node.inputs[1]);

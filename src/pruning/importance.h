@@ -16,6 +16,7 @@ enum class Criterion {
 };
 std::string_view criterion_name(Criterion criterion);
 std::optional<Criterion> parse_criterion(std::string_view name);
+std::vector<std::string> criterion_names();  ///< in the list's order
 
 /// How the scores of a unit's filters become one.
 enum class Reduce { kSum, kMean, kMax };

@@ -6,14 +6,13 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "graph/op_kinds.h"
 
 namespace xdn::pruning {
 namespace {
 
 bool is_linear(const Graph& graph, const Node& node) {
-  const bool weighted =
-      node.type == OpType::kConv || node.type == OpType::kGemm || node.type == OpType::kMatMul;
-  return weighted && graph.is_constant(node.input(1));
+  return xdn::is_linear(node.type) && graph.is_constant(node.input(1));
 }
 
 int64_t channels_of(const Dims& shape) {

@@ -400,29 +400,11 @@ TEST_F(Train, ScoresOfEveryFilter) {
 TEST_F(Train, FromScratchWithTheLayersOfAModel) {
   ASSERT_EQ(run_xdn(from_scratch("net.onnx")).code, 0);
   const auto words = [&](const std::string& seed, const std::string& out) {
-    return Words{"train",
-                 dir_ / "net.onnx",
-                 "--from-scratch",
-                 "--seed",
-                 seed,
-                 "--data",
-                 dir_ / "train",
-                 "--val",
-                 dir_ / "val",
-                 "-o",
-                 dir_ / out,
-                 "--lr",
-                 "0.02",
-                 "--epochs",
-                 "3",
-                 "--batch",
-                 "16",
-                 "--ema",
-                 "0.8",
-                 "--threads",
-                 "2",
-                 "--augment",
-                 "crop:1,flip,cutout:2"};
+    Words all = from_scratch(out);
+    all[1] = dir_ / "net.onnx";  // in place of --arch NAME
+    all[2] = "--from-scratch";
+    *(std::find(all.begin(), all.end(), "--seed") + 1) = seed;
+    return all;
   };
   for (const auto& [seed, out] :
        {std::pair{"7", "a.onnx"}, std::pair{"7", "b.onnx"}, std::pair{"8", "c.onnx"}})
