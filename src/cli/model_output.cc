@@ -8,7 +8,6 @@
 #include "cli/model_input.h"
 #include "cli/output.h"
 #include "data/preprocess.h"
-#include "formats/model_io.h"
 
 namespace xdn::cli {
 namespace {
@@ -31,7 +30,8 @@ void check_model_output(const std::string& model, const std::string& out) {
   }
 }
 
-std::string write_model(const Graph& graph, const std::string& model, const std::string& out) {
+std::string write_model(const Graph& graph, const std::string& model, const std::string& out,
+                        const ExportOptions& options) {
   const std::string from = model_stem(model) + ".preprocess.json";
   const std::string to = model_stem(out) + ".preprocess.json";
   std::optional<AtomicFile> preprocess;
@@ -44,7 +44,7 @@ std::string write_model(const Graph& graph, const std::string& model, const std:
   }
   // A model alone would be taken for one of raw pixels; a preprocess file alone does no harm.
   if (preprocess) preprocess->commit();
-  save_model(graph, out);
+  save_model(graph, out, options);
   return printable(out) + (preprocess ? " and " + printable(to) : "");
 }
 

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "formats/model_io.h"
 #include "graph/graph.h"
 
 namespace xdn::cli {
@@ -11,6 +12,7 @@ void check_model_output(const std::string& model, const std::string& out);
 
 /// Writes the graph to OUT and, before, MODEL's preprocess file, where it has one, beside it.
 /// Returns "OUT" or "OUT and OUT's preprocess file", for people.
-std::string write_model(const Graph& graph, const std::string& model, const std::string& out);
+std::string write_model(const Graph& graph, const std::string& model, const std::string& out,
+                        const ExportOptions& options = {});
 
 }  // namespace xdn::cli

@@ -27,6 +27,9 @@ struct ExportOptions {
   /// ONNX: weights go to MODEL.onnx.data beside the model; they do so in any case where one file cannot hold
   /// them.
   bool external_data = false;
+  /// ONNX: f32 weights (rank 2 or more) of 256 elements or more whose values fit into binary16 are stored so,
+  /// rounded, with a Cast behind. Readers compute in f32 all the same; the file is half as long.
+  bool half_weights = false;
 };
 
 /// Writes either form, as load_model reads them. Files appear whole or not at all, and so does a pair of

@@ -315,6 +315,34 @@ TEST(OnnxExport, WeightsBesideTheModel) {
   for (int64_t i = 0; i < expected.size(); ++i) EXPECT_EQ(found.as_double(i), expected.as_double(i));
 }
 
+TEST(OnnxExport, WeightsInHalfTheBytes) {
+  Builder b({kBatch, 32});
+  const Tensor w = image({32, 300});
+  Tensor large = image({300, 2});
+  large.mutable_data<float>()[7] = 1e5F;
+  b.add(OpType::kMatMul, NoAttrs{}, {b.constant("w", w)});
+  b.add(OpType::kAdd, NoAttrs{}, {b.constant("bias", image({300}))});
+  b.add(OpType::kMatMul, NoAttrs{}, {b.constant("large", large)});
+  const TempDir dir;
+  for (const bool external : {false, true}) {
+    export_onnx(b.finish(), dir / "m.onnx", {.external_data = external, .half_weights = true});
+    const onnx::ModelProto proto = read_proto(dir / "m.onnx");
+    expect_clean(proto);
+    std::map<std::string, int> types;
+    for (const auto& tensor : proto.graph().initializer()) types[tensor.name()] = tensor.data_type();
+    EXPECT_EQ(types, (std::map<std::string, int>{{"w/f16", onnx::TensorProto::FLOAT16},
+                                                 {"bias", onnx::TensorProto::FLOAT},
+                                                 {"large", onnx::TensorProto::FLOAT}}));
+    const Graph back = import_onnx(dir / "m.onnx");
+    const ValueId id = back.node(back.order()[0]).inputs[1];
+    ASSERT_TRUE(back.is_constant(id)) << "the Cast is part of how weights are stored";
+    ASSERT_EQ(back.constant(id).dtype(), DType::kF32);
+    for (int64_t i = 0; i < w.size(); ++i)
+      ASSERT_EQ(back.constant(id).as_double(i),
+                static_cast<double>(static_cast<float>(Half(static_cast<float>(w.as_double(i))))));
+  }
+}
+
 TEST(OnnxExport, SubnormalWeightsBecomeZero) {
   Builder b({kBatch, 3});
   const float tiny = std::numeric_limits<float>::denorm_min();

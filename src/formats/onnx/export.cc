@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <optional>
@@ -96,7 +97,16 @@ class ExternalData {
 /// Smaller tensors stay in the model: shapes, scalars, what shape inference reads.
 constexpr size_t kLeastExternalBytes = 1024;
 
-onnx::ModelProto build_model(const Graph& graph, ExternalData* external) {
+/// Below, a Cast takes about as much room as it saves. Vectors stay: variances may be tiny.
+constexpr int64_t kLeastHalfElements = 256;
+constexpr float kLargestHalf = 65504;
+
+bool fits_half(const Tensor& tensor) {
+  if (tensor.dtype() != DType::kF32 || tensor.rank() < 2 || tensor.size() < kLeastHalfElements) return false;
+  return std::ranges::all_of(tensor.data<float>(), [](float x) { return std::abs(x) <= kLargestHalf; });
+}
+
+onnx::ModelProto build_model(const Graph& graph, ExternalData* external, const ExportOptions& options) {
   int64_t opset = 13;
   for (const NodeId id : graph.order()) opset = std::max(opset, required_opset(graph, graph.node(id)));
 
@@ -124,14 +134,26 @@ onnx::ModelProto build_model(const Graph& graph, ExternalData* external) {
   ExportState state(graph, file, opset);
   for (const ValueId id : used_constants(graph)) {
     const Value& value = graph.value(id);
+    const auto write_initializer = [&](const Tensor& tensor, const std::string& name) {
+      if (external != nullptr && tensor.bytes() >= kLeastExternalBytes) {
+        external->put(tensor, name, *file.add_initializer());
+      } else {
+        write_tensor(tensor, name, *file.add_initializer());
+      }
+    };
     if (graph.is_output(id)) {
       // Runtimes want outputs to be computed.
       const std::string name = state.add_initializer(value.name + "/value", *value.constant);
       state.add_node("Identity", value.name, {name}, value.name);
-    } else if (external != nullptr && value.constant->bytes() >= kLeastExternalBytes) {
-      external->put(*value.constant, value.name, *file.add_initializer());
+    } else if (options.half_weights && fits_half(*value.constant)) {
+      const std::string name = state.fresh_name(value.name + "/f16");
+      write_initializer(value.constant->converted(DType::kF16), name);
+      onnx::AttributeProto& to = *state.add_node("Cast", value.name, {name}, value.name).add_attribute();
+      to.set_name("to");
+      to.set_type(onnx::AttributeProto::INT);
+      to.set_i(dtype_to_onnx(DType::kF32));
     } else {
-      write_tensor(*value.constant, value.name, *file.add_initializer());
+      write_initializer(*value.constant, value.name);
     }
   }
   for (const NodeId id : graph.order()) {
@@ -159,7 +181,7 @@ void export_onnx(const Graph& graph, const std::string& path, const ExportOption
   try {
     std::optional<onnx_io::ExternalData> external;
     if (options.external_data || !onnx_io::fits_one_file(graph)) external.emplace(path);
-    const onnx::ModelProto model = onnx_io::build_model(graph, external ? &*external : nullptr);
+    const onnx::ModelProto model = onnx_io::build_model(graph, external ? &*external : nullptr, options);
     AtomicFile file(path);
     google::protobuf::io::FileOutputStream stream(file.fd(), 1 << 18);
     if (!model.SerializeToZeroCopyStream(&stream) || !stream.Flush()) {
