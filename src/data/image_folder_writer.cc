@@ -129,7 +129,7 @@ void write_image_folder(const Dataset& dataset, const std::string& dir, const Im
     dataset.read(i, 1, image.rgb.data());
     char name[24];
     std::snprintf(name, sizeof name, "%08lld.png", static_cast<long long>(i));
-    write_file(folders[static_cast<size_t>(dataset.label(i))] / name, png_bytes(image));
+    write_file(folders[static_cast<size_t>(dataset.label(i))] / name, to_png(image));
   });
   folder.commit();
 }

@@ -1,6 +1,5 @@
 #include <sys/stat.h>
 
-#include "data/codecs.h"
 #include "data/data_testing.h"
 #include "data/generated.h"
 #include "data/image_folder.h"
@@ -11,7 +10,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::expect_input_error;
 using testing::list;
-using testing::make_image;
 using testing::SyntheticDataset;
 using testing::TempDir;
 
@@ -23,16 +21,6 @@ class NamedDataset : public SyntheticDataset {
     classes_ = names;
   }
 };
-
-TEST(PngBytes, ComeBackAsTheyWere) {
-  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{1, 1}, {7, 3}, {32, 32}, {5, 300}}) {
-    const Image image = make_image(height, width, 3);
-    const Image back = decode_png(png_bytes(image));
-    EXPECT_EQ(back.height, height);
-    EXPECT_EQ(back.width, width);
-    EXPECT_EQ(back.rgb, image.rgb);
-  }
-}
 
 TEST(WriteImageFolder, ReadsBackWithTheSameLabels) {
   const TempDir dir;

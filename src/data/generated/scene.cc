@@ -7,14 +7,14 @@ namespace {
 
 /// How hard the pictures are. A ResNet-20 gets about 90 % of them right after a few epochs of 20,000;
 /// docs/data.md has the numbers.
-constexpr int32_t kLeastContrast = 110;    ///< of object and background, summed over the channels
-constexpr int32_t kPatternContrast = 150;  ///< of a pattern's two colours
-constexpr int32_t kFaint = 26;             ///< most per channel between two colours that are not a pattern
-constexpr int32_t kDecoyPercent = 35;      ///< pictures with a smaller object of another class
+constexpr int32_t kLeastContrast = 140;    ///< of object and background, summed over the channels
+constexpr int32_t kPatternContrast = 170;  ///< of a pattern's two colours
+constexpr int32_t kFaint = 22;             ///< most per channel between two colours that are not a pattern
+constexpr int32_t kDecoyPercent = 30;      ///< pictures with a smaller object of another class
 constexpr int32_t kMostClutter = 5, kMostCovers = 2;
-constexpr int32_t kBlurPercent = 30;
-constexpr int32_t kMostNoise = 36;
-constexpr int32_t kSmallest = 6 * kPixel, kLargest = 11 * kPixel;  ///< radii
+constexpr int32_t kBlurPercent = 25;
+constexpr int32_t kMostNoise = 30;
+constexpr int32_t kSmallest = 7 * kPixel, kLargest = 12 * kPixel;  ///< radii
 
 constexpr int32_t kMiddle = kSide * kPixel / 2;
 
@@ -66,7 +66,7 @@ void draw_background(Canvas& canvas, const Color& color, Dice& dice) {
   const Color other = color_near(color, pattern == Pattern::kGradient ? 3 * kFaint : kFaint, dice);
   canvas.fill(random_paint(pattern, color, other, dice));
   const int32_t cells = dice.between(2, 6);
-  const int32_t most = dice.between(0, 40);
+  const int32_t most = dice.between(0, 32);
   canvas.add_clouds(cells, most, dice);
 }
 
@@ -123,7 +123,7 @@ void draw_scene(const Class& what, Dice& dice, uint8_t* dst) {
   }
 
   const int32_t radius = dice.between(kSmallest, kLargest);
-  const Placement object = random_placement(point_within(kMiddle - radius * 3 / 4, dice), radius, dice);
+  const Placement object = random_placement(point_within(kMiddle - radius * 7 / 8, dice), radius, dice);
   if (dice.chance(kDecoyPercent)) {
     const Class& decoy = one_of(kClasses, dice);
     const Point centre = point_within(kMiddle - 2 * kPixel, dice);

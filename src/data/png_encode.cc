@@ -1,15 +1,16 @@
 #include <png.h>
 
 #include <csetjmp>
+#include <new>
 #include <utility>
-#include <vector>
 
 #include "base/error.h"
-#include "data/codecs.h"
+#include "data/image.h"
 
 namespace xdn {
 namespace {
 
+/// As in the decoder: what has a destructor lives outside the function that calls setjmp.
 struct Encoder {
   png_structp png = nullptr;
   png_infop info = nullptr;
@@ -22,23 +23,22 @@ struct Encoder {
 };
 
 [[noreturn]] void on_error(png_structp png, png_const_charp) { png_longjmp(png, 1); }
+
 void on_warning(png_structp, png_const_charp) {}
+
+void on_write(png_structp png, png_bytep src, size_t count) {
+  auto* encoder = static_cast<Encoder*>(png_get_io_ptr(png));
+  try {
+    encoder->bytes.insert(encoder->bytes.end(), src, src + count);
+    return;
+  } catch (const std::bad_alloc&) {
+    // C frames lie between here and the caller: reported as libpng reports its own.
+  }
+  png_error(png, "out of memory");
+}
+
 void on_flush(png_structp) {}
 
-/// No exception may cross libpng's frames.
-bool append(Encoder& encoder, png_bytep data, size_t bytes) noexcept {
-  try {
-    encoder.bytes.insert(encoder.bytes.end(), data, data + bytes);
-    return true;
-  } catch (...) {
-    return false;
-  }
-}
-void on_write(png_structp png, png_bytep data, size_t bytes) {
-  if (!append(*static_cast<Encoder*>(png_get_io_ptr(png)), data, bytes)) png_error(png, "out of memory");
-}
-
-/// Whatever has a destructor lives with the caller: libpng comes back here by longjmp.
 bool write_image(Encoder& encoder, const Image& image) {
   encoder.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, on_error, on_warning);
   if (encoder.png == nullptr) return false;
@@ -51,19 +51,22 @@ bool write_image(Encoder& encoder, const Image& image) {
                static_cast<png_uint_32>(image.height), 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_write_info(png, encoder.info);
-  for (int64_t y = 0; y < image.height; ++y) png_write_row(png, image.rgb.data() + y * image.width * 3);
-  png_write_end(png, nullptr);
+  const auto row_bytes = static_cast<size_t>(image.width) * 3;
+  for (size_t y = 0; y < static_cast<size_t>(image.height); ++y) {
+    png_write_row(png, image.rgb.data() + y * row_bytes);
+  }
+  png_write_end(png, encoder.info);
   return true;
 }
 
 }  // namespace
 
-std::vector<uint8_t> png_bytes(const Image& image) {
-  XDN_CHECK(image.height > 0 && image.width > 0 && image.height <= kMaxImageSide &&
-            image.width <= kMaxImageSide);
-  XDN_CHECK(static_cast<int64_t>(image.rgb.size()) == image.height * image.width * 3);
+std::vector<uint8_t> to_png(const Image& image) {
+  XDN_CHECK(image.height >= 1 && image.height <= kMaxImageSide && image.width >= 1 &&
+            image.width <= kMaxImageSide && image.height * image.width <= kMaxImagePixels);
+  XDN_CHECK(image.rgb.size() == static_cast<size_t>(image.height * image.width * 3));
   Encoder encoder;
-  if (!write_image(encoder, image)) throw failure("out of memory while writing a PNG");
+  if (!write_image(encoder, image)) throw failure("cannot encode a PNG: out of memory");
   return std::move(encoder.bytes);
 }
 
