@@ -47,11 +47,21 @@ function(xdn_library room)
   target_link_libraries(xdn_${room} PUBLIC ${ARG_DEPS} PRIVATE xdn_flags ${ARG_PRIVATE})
 endfunction()
 
-# xdn_test(NAME SOURCES a_test.cc ... DEPS xdn_graph ... [TIMEOUT seconds])
+# What every test includes, precompiled once for all of them. Clang wants equal definitions, and gets one for each.
+function(xdn_test_headers)
+  file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/test_headers.cc CONTENT "")
+  add_library(xdn_test_headers OBJECT ${PROJECT_BINARY_DIR}/test_headers.cc)
+  target_link_libraries(xdn_test_headers PRIVATE xdn_flags GTest::gtest_main)
+  target_compile_options(xdn_test_headers PRIVATE -O1)
+  xdn_precompile(xdn_test_headers <gtest/gtest.h> <string> <vector>)
+endfunction()
+
+# xdn_test(NAME SOURCES a_test.cc ... DEPS xdn_graph ... [TIMEOUT seconds] [PRECOMPILE <header> ...])
 # A GoogleTest program; every TEST is a ctest test. Tests find the shared data through the environment that
-# scripts/test sets (XDN_CIFAR10, XDN_MODELS), and skip by saying so where it is absent.
+# scripts/test sets (XDN_CIFAR10, XDN_MODELS), and skip by saying so where it is absent. PRECOMPILE: headers that this
+# one needs beside gtest's.
 function(xdn_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;PRECOMPILE" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
@@ -60,6 +70,11 @@ function(xdn_test name)
   target_link_libraries(${name} PRIVATE xdn_flags ${ARG_DEPS} GTest::gtest_main)
   # The code under test keeps its own level. At -O3 GCC 12 warns wrongly about string concatenation in tests.
   target_compile_options(${name} PRIVATE -O1)
-  xdn_precompile(${name} <gtest/gtest.h> <string> <vector>)
+  if(ARG_PRECOMPILE OR NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    xdn_precompile(${name} <gtest/gtest.h> <string> <vector> ${ARG_PRECOMPILE})
+  else()
+    target_precompile_headers(${name} REUSE_FROM xdn_test_headers)
+    target_compile_options(${name} PRIVATE -fpch-preprocess)
+  endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT ${ARG_TIMEOUT})
 endfunction()

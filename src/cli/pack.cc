@@ -60,7 +60,7 @@ int run(const PackFlags& flags) {
   const Stopwatch watch;
   const std::unique_ptr<Dataset> dataset = open_dataset(flags.data, dataset_options(flags));
   Progress progress("pack", dataset->size());
-  PackOptions options;
+  ImageWork options;
   options.workers = flags.workers;
   int64_t counted = 0, last = 0;  // a split is written pack by pack, each counting from zero
   options.progress = [&](int64_t done, int64_t) {

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "data/dataset.h"
+#include "data/parallel.h"
 
 namespace xdn {
 
@@ -22,20 +22,14 @@ std::unique_ptr<Dataset> open_pack(const std::string& dir, const DatasetOptions&
 /// Input error unless the data have the SHA-256 in pack.json.
 void verify_pack(const std::string& dir);
 
-struct PackOptions {
-  int workers = 0;  ///< decoding threads; 0: one per processor
-  /// Called on the calling thread, about ten times a second and at the end; may throw to stop.
-  std::function<void(int64_t done, int64_t total)> progress;
-};
-
 /// Writes all images to a new pack `dir`, which appears whole or not at all. Replaces only a pack or an empty
 /// folder. What an interrupted run left beside `dir` is removed by the next.
-void write_pack(const Dataset& dataset, const std::string& dir, const PackOptions& options = {});
+void write_pack(const Dataset& dataset, const std::string& dir, const ImageWork& options = {});
 
 /// Two packs: DIR-first holds the first `first` images of each class, DIR-rest the others. Both keep the data
 /// set's order. Input error where one of them would be empty.
 void write_split_packs(const Dataset& dataset, const std::string& dir, int64_t first,
-                       const PackOptions& options = {});
+                       const ImageWork& options = {});
 
 /// The N of "first:N/rest"; anything else is a usage error.
 int64_t parse_pack_split(const std::string& text);

@@ -1,29 +1,17 @@
 #include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
-#include <exception>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <system_error>
-#include <thread>
 
 #include "base/atomic_file.h"
-#include "base/cpu.h"
 #include "base/error.h"
 #include "base/sha256.h"
 #include "data/npy.h"
 #include "data/pack.h"
 #include "data/pack_folder.h"
+#include "data/parallel.h"
 
 namespace xdn {
 namespace {
-
-/// Images a worker claims at a time: enough that claiming costs nothing beside decoding 32 x 32 JPEGs, few
-/// enough that large images still spread evenly.
-constexpr int64_t kChunk = 16;
-constexpr int kMaxWorkers = 256;
 
 /// Images of the data set that go into one pack, and their pixels in the file being written.
 struct Part {
@@ -34,83 +22,15 @@ struct Part {
   uint8_t* pixels = nullptr;
 };
 
-/// Decodes all parts on `workers` threads; rethrows the first error after all have stopped.
-class Decoding {
- public:
-  Decoding(const Dataset& dataset, const std::vector<Part>& parts) : dataset_(dataset), parts_(parts) {
-    for (const Part& part : parts) total_ += static_cast<int64_t>(part.indices.size());
+/// Image i of the parts, counted one after the other, to its place.
+void decode(const Dataset& dataset, const std::vector<Part>& parts, int64_t i) {
+  const Part* part = parts.data();
+  while (i >= static_cast<int64_t>(part->indices.size())) {
+    i -= static_cast<int64_t>(part->indices.size());
+    ++part;
   }
-  ~Decoding() {
-    stop_ = true;
-    for (std::thread& thread : threads_) thread.join();
-  }
-  Decoding(const Decoding&) = delete;
-  Decoding& operator=(const Decoding&) = delete;
-
-  void run(int workers, const std::function<void(int64_t, int64_t)>& progress) {
-    for (int i = 0; i < workers; ++i) {
-      running_.fetch_add(1);
-      try {
-        threads_.emplace_back([this] { work(); });
-      } catch (const std::system_error&) {
-        running_.fetch_sub(1);
-        if (threads_.empty()) throw failure("cannot start a thread");
-        break;
-      }
-    }
-    std::unique_lock lock(mutex_);
-    while (!finished_.wait_for(lock, std::chrono::milliseconds(100), [this] { return running_ == 0; })) {
-      if (!progress) continue;
-      lock.unlock();
-      progress(done_.load(), total_);
-      lock.lock();
-    }
-    if (error_) std::rethrow_exception(error_);
-    lock.unlock();
-    if (progress) progress(total_, total_);
-  }
-
- private:
-  void work() {
-    try {
-      while (!stop_) {
-        const int64_t first = next_.fetch_add(kChunk);
-        if (first >= total_) break;
-        const int64_t last = std::min(first + kChunk, total_);
-        for (int64_t i = first; i < last; ++i) decode(i);
-        done_ += last - first;
-      }
-    } catch (...) {
-      const std::lock_guard lock(mutex_);
-      if (!error_) error_ = std::current_exception();
-      stop_ = true;
-    }
-    const std::lock_guard lock(mutex_);
-    running_.fetch_sub(1);
-    finished_.notify_all();
-  }
-
-  /// i counts through the parts, one after the other.
-  void decode(int64_t i) const {
-    const Part* part = parts_.data();
-    while (i >= static_cast<int64_t>(part->indices.size())) {
-      i -= static_cast<int64_t>(part->indices.size());
-      ++part;
-    }
-    dataset_.read(part->indices[static_cast<size_t>(i)], 1, part->pixels + i * dataset_.image_bytes());
-  }
-
-  const Dataset& dataset_;
-  const std::vector<Part>& parts_;
-  int64_t total_ = 0;
-  std::vector<std::thread> threads_;
-  std::atomic<int64_t> next_{0}, done_{0};
-  std::atomic<int> running_{0};
-  std::atomic<bool> stop_{false};
-  std::mutex mutex_;
-  std::condition_variable finished_;
-  std::exception_ptr error_;
-};
+  dataset.read(part->indices[static_cast<size_t>(i)], 1, part->pixels + i * dataset.image_bytes());
+}
 
 /// Room for the images in the part's folder, mapped.
 void create_images(Part& part, const Dataset& dataset) {
@@ -155,17 +75,18 @@ void finish(Part& part, const Dataset& dataset) {
   file.commit();
 }
 
-void write_parts(const Dataset& dataset, std::vector<Part>& parts, const PackOptions& options) {
+void write_parts(const Dataset& dataset, std::vector<Part>& parts, const ImageWork& options) {
   for (Part& part : parts) create_images(part, dataset);
-  const int workers = options.workers > 0 ? options.workers : available_cpus();
-  Decoding(dataset, parts).run(std::min(workers, kMaxWorkers), options.progress);
+  int64_t total = 0;
+  for (const Part& part : parts) total += static_cast<int64_t>(part.indices.size());
+  for_each_image(total, options, [&](int64_t i) { decode(dataset, parts, i); });
   for (Part& part : parts) finish(part, dataset);
   for (Part& part : parts) part.folder->commit();
 }
 
 }  // namespace
 
-void write_pack(const Dataset& dataset, const std::string& dir, const PackOptions& options) {
+void write_pack(const Dataset& dataset, const std::string& dir, const ImageWork& options) {
   std::vector<Part> parts(1);
   parts[0].folder = std::make_unique<PackFolder>(dir);
   parts[0].selection = "all";
@@ -174,7 +95,7 @@ void write_pack(const Dataset& dataset, const std::string& dir, const PackOption
 }
 
 void write_split_packs(const Dataset& dataset, const std::string& dir, int64_t first,
-                       const PackOptions& options) {
+                       const ImageWork& options) {
   const std::string number = std::to_string(first);
   std::vector<Part> parts(2);
   parts[0].selection = "first " + number + " of each class";

@@ -1,8 +1,6 @@
 // What is coupled with what, as text graphs.
 #include "pruning/groups.h"
 
-#include <chrono>
-
 #include "base/error.h"
 #include "fusion/pipeline.h"
 #include "pruning/support.h"
@@ -403,10 +401,7 @@ TEST(Groups, AfterMergedProjectionsAndDiracShortcuts) {
 
 TEST(Groups, OfAResNet50OfFullSize) {
   const Graph graph = make_resnet50(224, 1000);
-  const auto start = std::chrono::steady_clock::now();
   const pruning::Groups groups = pruning::find_groups(graph);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  EXPECT_LT(seconds.count(), 1);
   std::vector<int32_t> trunks;
   int inner = 0;
   for (const pruning::Group& group : groups.groups) {
