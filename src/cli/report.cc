@@ -27,9 +27,9 @@ int run(const ReportFlags& flags) {
     }
   }
   const report::WrittenPage written = report::write_page(document, flags.out);
-  flags.output.print("wrote {} ({}, {} run{}{})\n", flags.out, human_bytes(static_cast<double>(written.bytes)),
-                     document.sources.size(), document.sources.size() == 1 ? "" : "s",
-                     written.charts ? "" : ", built without charts");
+  flags.output.print("wrote {} ({}, {} run{}{})\n", flags.out,
+                     human_bytes(static_cast<double>(written.bytes)), document.sources.size(),
+                     document.sources.size() == 1 ? "" : "s", written.charts ? "" : ", built without charts");
   nlohmann::ordered_json json;
   json["out"] = flags.out;
   json["title"] = document.title;
@@ -45,7 +45,8 @@ int run(const ReportFlags& flags) {
 Action add_report(CLI::App& app) {
   const auto flags = std::make_shared<ReportFlags>();
   app.add_option("RUN", flags->runs,
-                 "A folder of xdn experiment, optimize or train, or what a verb wrote with --json; several join into one page")
+                 "A folder of xdn experiment, optimize or train, or what a verb wrote with --json; several "
+                 "join into one page")
       ->required()
       ->type_name("");
   app.add_option("-o,--out", flags->out, "The page")->type_name("FILE")->capture_default_str();

@@ -1,7 +1,7 @@
 #include "report/assets.h"
 
 // Between two symbols of assets.S lies one file.
-#define XDN_ASSET(name)                           \
+#define XDN_ASSET(name)                              \
   extern "C" const char xdn_report_##name##_begin[]; \
   extern "C" const char xdn_report_##name##_end[];
 XDN_ASSET(page)

@@ -7,7 +7,8 @@
 
 namespace xdn::report {
 
-/// The page: one HTML text that needs nothing else. The document's texts are data in it, never markup or script.
+/// The page: one HTML text that needs nothing else. The document's texts are data in it, never markup or
+/// script.
 std::string make_page(const Document& document, const Assets& assets);
 
 /// Text as HTML shows it: & < > " ' escaped.

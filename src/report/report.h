@@ -7,8 +7,8 @@
 
 namespace xdn::report {
 
-/// What the runs tell together; RUN is a folder with experiment.json, optimize.json or log.jsonl, or a verb's JSON file.
-/// An empty title becomes the first run's. Input errors name the file, and the place in it.
+/// What the runs tell together; RUN is a folder with experiment.json, optimize.json or log.jsonl, or a verb's
+/// JSON file. An empty title becomes the first run's. Input errors name the file, and the place in it.
 Document read_document(const std::vector<std::string>& runs, const std::string& title = "");
 
 struct WrittenPage {

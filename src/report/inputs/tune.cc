@@ -8,7 +8,7 @@
 namespace xdn::report {
 namespace {
 
-constexpr size_t kMostTrials = 100'000;
+constexpr size_t kMostTrials = 20'000;
 
 /// Settings stand beside the results, or in an object of their own.
 std::vector<Fact> settings_of(const Fields& json) {

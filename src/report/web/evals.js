@@ -17,7 +17,7 @@ function confusionChart(part, index) {
   // Hits and errors each have the full range of a colour: errors are rare, and they are what one looks for.
   const opacity = (c) => (c.share === 0 ? 0.03 : c.t === c.p ? 0.15 + 0.85 * c.share : 0.08 + 0.82 * Math.sqrt(c.share / worst));
   const draw = (width) => {
-    const left = Math.min(110, Math.max(34, 7 * Math.max(...classes.map((c) => Math.min(c.length, 14)))));
+    const left = Math.min(116, Math.max(34, 7.6 * Math.max(...classes.map((c) => Math.min(c.length, 14)))));
     const side = Math.min(width - left - 4, 720), cell = side / n, bottom = 28 + Math.min(90, left);
     const letters = Math.floor(left / 6.6);
     const name = (i) => shorten(classes[i], letters);
@@ -27,9 +27,9 @@ function confusionChart(part, index) {
       y: { type: "band", domain: d3.range(n), label: null, tickSize: 0, tickFormat: name, padding: 0.04 },
       opacity: { type: "identity" },
       marks: [
-        Plot.cell(cells, { x: "p", y: "t", fill: (c) => (c.t === c.p ? "var(--blue)" : "var(--orange)"), fillOpacity: opacity, rx: 2, ariaLabel: "cells" }),
-        cell < 20 ? null : Plot.text(cells.filter((c) => c.count > 0), { x: "p", y: "t", text: (c) => String(c.count), fontSize: Math.min(12, cell / 2.6),
-          fill: (c) => (opacity(c) > 0.6 ? "var(--on-fill)" : "var(--text)"), ariaLabel: "counts" }),
+        named("cells", Plot.cell(cells, { x: "p", y: "t", fill: (c) => (c.t === c.p ? "var(--blue)" : "var(--orange)"), fillOpacity: opacity, rx: 2 })),
+        cell < 20 ? null : named("counts", Plot.text(cells.filter((c) => c.count > 0), { x: "p", y: "t", text: (c) => String(c.count), fontSize: Math.min(12, cell / 2.6),
+          fill: (c) => (opacity(c) > 0.6 ? "var(--on-fill)" : "var(--text)") })),
         Plot.tip(cells, Plot.pointer({ x: "p", y: "t", title: (c) => `${classes[c.t]} taken for ${classes[c.p]}\n${formatNumber(c.count)} images, ${formatPercent(c.share, 1)} of the class` })),
       ],
     });
@@ -63,7 +63,7 @@ function sampleGrid(part) {
   return el("div", { class: "card wide" }, el("h3", {}, "Wrongly classified"),
     el("ul", { class: "samples" }, part.samples.map((s) => {
       const sure = s.probability === null ? "" : ` (${formatPercent(s.probability, 0)})`;
-      return el("li", {}, el("img", { src: `data:image/png;base64,${s.png}`, alt: `${s.label}, taken for ${s.predicted}`, loading: "lazy" }),
+      return el("li", {}, el("img", { src: `data:image/png;base64,${s.png}`, alt: `${s.label}, taken for ${s.predicted}` }),
         el("b", {}, s.label), el("br"), `→ ${s.predicted}${sure}`);
     })));
 }

@@ -41,6 +41,11 @@ function formatSeconds(seconds) {
   return `${Number((seconds * 1e6).toPrecision(3))} µs`;
 }
 
+/** For an axis: the shortest form. */
+function formatTick(x) {
+  return x !== 0 && Math.abs(x) < 1e-3 ? x.toExponential(0) : formatNumber(Number(x.toPrecision(3)));
+}
+
 /** "data_parallel" -> "data parallel" */
 function labelOf(key) {
   return key.replaceAll("_", " ");

@@ -14,7 +14,8 @@ function paretoSection(data) {
   if (points.length === 0) return [];
   const front = frontOf(points);
   const group = { xdn: ["XDN", "var(--blue)", "circle"], peer: ["other engines", "var(--orange)", "square"] };
-  const log = spread(points.map((p) => p.images_per_second)) > 10;
+  const rates = points.map((p) => p.images_per_second), log = spread(rates) > 10;
+  const domain = log ? [smallestOf(rates) / 1.6, largestOf(rates) * 1.6] : [0, largestOf(rates) * 1.1];
   const table = tableOf(
     [{ label: "name" }, { label: "accuracy", number: true, format: formatPercent }, { label: "images/s", number: true },
       { label: "MACs", number: true }, { label: "engine" }, { label: "on the front" }],
@@ -24,15 +25,14 @@ function paretoSection(data) {
     const labelled = [...points].sort((a, b) => front.includes(b) - front.includes(a));
     const svg = plot({
       width, height, marginLeft: 48, marginRight: 24, marginTop: 24, marginBottom: 40,
-      x: { type: log ? "log" : "linear", label: "images per second →", grid: true, nice: true, ticks: log ? 5 : Math.max(3, width / 110), tickFormat: formatNumber },
+      x: { type: log ? "log" : "linear", domain, label: "images per second →", grid: true, ticks: log ? 5 : Math.max(3, width / 110), tickFormat: formatNumber },
       y: { label: "↑ accuracy, %", grid: true, nice: true, inset: 12 },
       symbol: { domain: ["peer", "xdn"], range: ["square", "circle"] },
       marks: [
-        Plot.line(front, { x: "images_per_second", y: (p) => p.accuracy * 100, stroke: "var(--green)", strokeWidth: 1.5, strokeDasharray: "5 4", ariaLabel: "front" }),
-        Plot.dot(points, {
+        named("front", Plot.line(front, { x: "images_per_second", y: (p) => p.accuracy * 100, stroke: "var(--green)", strokeWidth: 1.5, strokeDasharray: "5 4" })),
+        named("points", Plot.dot(points, {
           x: "images_per_second", y: (p) => p.accuracy * 100, r: 5.5, symbol: "group", fill: (p) => group[p.group][1], stroke: "var(--card)",
-          ariaLabel: "points",
-        }),
+        })),
         Plot.tip(points, Plot.pointer({
           x: "images_per_second", y: (p) => p.accuracy * 100,
           title: (p) => `${p.name}\n${formatPercent(p.accuracy)}\n${formatNumber(p.images_per_second)} images/s`,
@@ -46,7 +46,7 @@ function paretoSection(data) {
   return [chart({
     id: "pareto", title: "Accuracy and throughput",
     summary: `${points.length} points; on the front: ${front.map((p) => p.name).join(", ")}.`,
-    keys: [...used.map((name) => group[name].slice(0, 2)), ["front: nothing is both faster and more accurate", "var(--green)"]],
+    keys: [...used.map((name) => group[name].slice(0, 2)), ["best of both", "var(--green)"]],
     draw, table,
   })];
 }

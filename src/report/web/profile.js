@@ -11,15 +11,15 @@ function layerTimes(profile, index) {
   const { layers } = profile;
   const total = sumOf(layers.map((l) => l.seconds));
   const draw = (width) => {
-    const named = Math.min(150, width * 0.36), letters = Math.floor(named / 6.4);
+    const left = Math.min(150, width * 0.36), letters = Math.floor(left / 6.4);
     return plot({
-      width, height: layers.length * 17 + 54, marginLeft: named, marginRight: 46, marginTop: 4, marginBottom: 36,
-      x: { label: "µs per image →", grid: true, ticks: Math.max(3, width / 110), nice: true },
+      width, height: layers.length * 17 + 54, marginLeft: left, marginRight: 46, marginTop: 40, marginBottom: 4,
+      x: { axis: "top", label: "µs per image →", grid: true, ticks: Math.max(3, width / 110), nice: true },
       y: { type: "band", domain: layers.map((_, i) => i), label: null, tickSize: 0, padding: 0.18, tickFormat: (i) => shorten(layers[i].layer, letters) },
       marks: [
-        Plot.barX(layers, { y: (_, i) => i, x: (l) => l.seconds * 1e6, fill: (l) => colourOf(l.arith), ariaLabel: "bars" }),
-        Plot.text(layers, { y: (_, i) => i, x: (l) => l.seconds * 1e6, dx: 4, textAnchor: "start", fontSize: 10.5,
-          text: (l) => (total > 0 ? formatPercent(l.seconds / total, 1) : ""), ariaLabel: "shares" }),
+        named("bars", Plot.barX(layers, { y: (_, i) => i, x: (l) => l.seconds * 1e6, fill: (l) => colourOf(l.arith) })),
+        named("shares", Plot.text(layers, { y: (_, i) => i, x: (l) => l.seconds * 1e6, dx: 4, textAnchor: "start", fontSize: 10.5,
+          text: (l) => (total > 0 ? formatPercent(l.seconds / total, 1) : "") })),
         Plot.tip(layers, Plot.pointerY({ y: (_, i) => i, x: (l) => l.seconds * 1e6,
           title: (l) => `${l.layer}\n${l.kernel}\n${formatSeconds(l.seconds)}${l.peak_share === null ? "" : `, ${formatPercent(l.peak_share, 0)} of peak`}` })),
       ],
@@ -56,11 +56,11 @@ function roofline(profile, index) {
     x: { type: "log", domain: xRange, label: "MACs per byte →", grid: true, ticks: 5, tickFormat: formatNumber },
     y: { type: "log", label: "↑ GMAC/s", grid: true, nice: true, ticks: 5, tickFormat: formatNumber },
     marks: [
-      Plot.line(roofs, { x: "x", y: "y", z: "arith", stroke: (p) => colourOf(p.arith), strokeWidth: 1.75, ariaLabel: "roofs" }),
-      Plot.text(peaks, { x: () => xRange[1], y: "gmacs_per_second", text: (p) => `${p.arith} peak ${formatNumber(Number(p.gmacs_per_second.toPrecision(3)))}`,
-        textAnchor: "end", dx: -4, dy: -8, fontSize: 11, ariaLabel: "peaks" }),
-      Plot.dot(layers, { x: "macs_per_byte", y: "gmacs_per_second", r: (l) => Math.max(2.5, 11 * Math.sqrt(l.seconds / longest)), fill: (l) => colourOf(l.arith),
-        fillOpacity: 0.55, stroke: (l) => colourOf(l.arith), strokeWidth: 0.75, ariaLabel: "layers" }),
+      named("roofs", Plot.line(roofs, { x: "x", y: "y", z: "arith", stroke: (p) => colourOf(p.arith), strokeWidth: 1.75 })),
+      named("peaks", Plot.text(peaks, { x: () => xRange[1], y: "gmacs_per_second", text: (p) => `${p.arith} peak ${formatNumber(Number(p.gmacs_per_second.toPrecision(3)))}`,
+        textAnchor: "end", dx: -4, dy: -8, fontSize: 11, fill: "var(--text)", stroke: "var(--card)", strokeWidth: 4 })),
+      named("layers", Plot.dot(layers, { x: "macs_per_byte", y: "gmacs_per_second", r: (l) => Math.max(2.5, 11 * Math.sqrt(l.seconds / longest)), fill: (l) => colourOf(l.arith),
+        fillOpacity: 0.55, stroke: (l) => colourOf(l.arith), strokeWidth: 0.75 })),
       Plot.tip(layers, Plot.pointer({ x: "macs_per_byte", y: "gmacs_per_second",
         title: (l) => `${l.layer}\n${formatNumber(l.gmacs_per_second)} GMAC/s at ${formatNumber(l.macs_per_byte)} MACs/byte\n${l.bound ? `bound by ${l.bound}` : ""}` })),
     ],

@@ -11,8 +11,8 @@ function curves(id, title, series, { unit, colours, summary, table }) {
     x: { label: "epoch →", ticks: Math.min(last, Math.max(3, Math.floor(width / 70))), tickFormat: (v) => (Number.isInteger(v) ? String(v) : "") },
     y: { label: `↑ ${unit}`, grid: true, nice: true },
     marks: [
-      Plot.line(points, { x: "epoch", y: "value", z: "name", stroke: (p) => colours[p.name], strokeWidth: 1.75, ariaLabel: "curves" }),
-      Plot.dot(points, { x: "epoch", y: "value", r: points.length > 200 ? 1.2 : 2.6, fill: (p) => colours[p.name], ariaLabel: "epochs" }),
+      named("curves", Plot.line(points, { x: "epoch", y: "value", z: "name", stroke: (p) => colours[p.name], strokeWidth: 1.75 })),
+      named("epochs", Plot.dot(points, { x: "epoch", y: "value", r: points.length > 200 ? 1.2 : 2.6, fill: (p) => colours[p.name] })),
       Plot.tip(points, Plot.pointer({ x: "epoch", y: "value", title: (p) => `epoch ${p.epoch}\n${p.name} ${formatNumber(p.value)}` })),
     ],
   });

@@ -13,7 +13,7 @@ function waterfallSection(data) {
       const accuracy = step.accuracy === null ? "" : ` · ${formatPercent(step.accuracy)}`;
       return {
         name: step.name, value: step.value, ghost: from?.value,
-        text: `${formatNumber(Number(step.value.toPrecision(3)))} ${unit}${gain}${accuracy}`,
+        short: `${formatNumber(step.value)} ${unit}`, text: `${formatNumber(step.value)} ${unit}${gain}${accuracy}`,
       };
     });
     return chart({
@@ -21,7 +21,7 @@ function waterfallSection(data) {
       title: `Step by step: ${waterfall.title}`,
       summary: `From ${formatNumber(first.value)} ${unit} (${first.name}) to ${formatNumber(last.value)} ${unit} (${last.name}).`,
       keys: [[isRate ? `${unit} reached` : "time left", "var(--blue)"], ["saved by the step", "color-mix(in srgb, var(--orange) 28%, transparent)"]],
-      draw: (width) => rowBars(width, rows, { label: unit }),
+      draw: (width) => rowBars(width, width < 480 ? rows.map((r) => ({ ...r, text: r.short })) : rows, { label: unit }),
       table: tableOf(
         [{ label: "step" }, { label: "after" }, { label: unit, number: true }, { label: "step's gain", number: true, format: (v) => `${formatNumber(v)}×` },
           { label: "gain in all", number: true, format: (v) => `${formatNumber(v)}×` }, { label: "accuracy", number: true, format: formatPercent }],
