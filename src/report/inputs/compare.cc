@@ -14,9 +14,8 @@ void add_compare(const Fields& json, const std::string& name, Document& document
   };
   if (a.has("accuracy") && b.has("accuracy")) {
     table.rows.push_back({"accuracy", percent(a.share("accuracy")), percent(b.share("accuracy"))});
-    document.headlines.push_back(
-        {fmt::format("{:+.2f} points", (b.share("accuracy") - a.share("accuracy")) * 100),
-         fmt::format("accuracy, {} after {}", name_b, name_a)});
+    document.headlines.push_back({fmt::format("{:+.2f}", (b.share("accuracy") - a.share("accuracy")) * 100),
+                                  fmt::format("points of accuracy, {} after {}", name_b, name_a)});
   }
   for (const char* key : {"correct", "not_finite"}) {
     if (a.has(key)) a.count(key);

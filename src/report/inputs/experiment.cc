@@ -71,6 +71,24 @@ void add_headlines(const Waterfall& waterfall, Document& document) {
   }
 }
 
+/// What an experiment itself counts as its result.
+void add_own_headline(const Fields& json, Document& document) {
+  document.headlines.push_back({short_number(json.positive("ratio")) + "x",
+                                fmt::format("as fast: {} after {}", json.text("to"), json.text("from"))});
+}
+
+/// The last word of xdn optimize: images that took no part in any choice.
+void add_test(const Fields& json, Document& document) {
+  Table table{"On test images, which took no part in any choice",
+              {"images", "accuracy before", "after", "right to wrong", "wrong to right", "speed-up"},
+              {}};
+  table.rows.push_back(
+      {json.count("images"), percent(json.share("accuracy_before")), percent(json.share("accuracy")),
+       json.count("right_to_wrong"), json.count("wrong_to_right"),
+       json.has("speed_ratio") ? Scalar(short_number(json.positive("speed_ratio")) + "x") : Scalar()});
+  document.tables.push_back(std::move(table));
+}
+
 void add_fastest(const Document& document, std::vector<Headline>& headlines) {
   const auto by_rate = [](const Point& a, const Point& b) {
     return a.images_per_second < b.images_per_second;
@@ -86,6 +104,7 @@ void add_fastest(const Document& document, std::vector<Headline>& headlines) {
 void add_experiment(const Fields& json, const std::string& name, Document& document) {
   const std::string title = json.text_or("title", name);
   if (document.title.empty()) document.title = title;
+  if (json.has("headline")) add_own_headline(json.object("headline"), document);
   if (json.has("waterfall")) {
     Waterfall waterfall = read_waterfall(json.object("waterfall"), title);
     add_headlines(waterfall, document);
@@ -98,6 +117,7 @@ void add_experiment(const Fields& json, const std::string& name, Document& docum
   if (json.has("tables")) {
     for (const Fields& table : json.objects("tables", 100)) document.tables.push_back(read_table(table));
   }
+  if (json.has("test")) add_test(json.object("test"), document);
   if (json.has("aa")) {
     const Fields aa = json.object("aa");
     document.aa.push_back({aa.positive("ratio"), aa.positive("lo"), aa.positive("hi"), aa.count("runs")});

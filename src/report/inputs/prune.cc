@@ -42,8 +42,8 @@ void add_prune(const Fields& json, const std::string& name, Document& document) 
     const Fields at = json.object(half);
     if (!at.has("accuracy") || !at.has("accuracy_before")) continue;
     document.headlines.push_back(
-        {fmt::format("{:+.2f} points", (at.share("accuracy") - at.share("accuracy_before")) * 100),
-         fmt::format("accuracy of {} ({})", model, half)});
+        {fmt::format("{:+.2f}", (at.share("accuracy") - at.share("accuracy_before")) * 100),
+         fmt::format("points of accuracy, {} ({})", model, half)});
     break;
   }
   if (!json.has("steps")) return;

@@ -47,8 +47,8 @@ void add_quantize(const Fields& json, const std::string& name, Document& documen
     if (!json.has(half)) continue;
     const Fields at = json.object(half);
     document.headlines.push_back(
-        {fmt::format("{:+.2f} points", (at.share("accuracy") - at.share("original_accuracy")) * 100),
-         fmt::format("accuracy of {} in 8 bits ({})", model, half)});
+        {fmt::format("{:+.2f}", (at.share("accuracy") - at.share("original_accuracy")) * 100),
+         fmt::format("points of accuracy, {} in 8 bits ({})", model, half)});
     break;
   }
   if (json.has("trials")) add_trials(json, model, document);

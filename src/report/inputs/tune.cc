@@ -13,7 +13,9 @@ constexpr size_t kMostTrials = 20'000;
 /// Settings stand beside the results, or in an object of their own.
 std::vector<Fact> settings_of(const Fields& json) {
   std::vector<Fact> facts = json.has("settings") ? json.object("settings").facts() : json.facts();
-  std::erase_if(facts, [](const Fact& fact) { return fact.label == "score" || fact.label == "status"; });
+  std::erase_if(facts, [](const Fact& fact) {
+    return fact.label == "score" || fact.label == "status" || fact.label == "reason";
+  });
   return facts;
 }
 

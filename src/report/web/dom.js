@@ -23,10 +23,10 @@ function tableOf(columns, rows, caption) {
 
 /** A table whose columns are numeric where all their values are. */
 function plainTable(table) {
-  const numeric = (i) => table.rows.some((row) => row[i] !== null) &&
-    table.rows.every((row) => row[i] === null || typeof row[i] === "number" || /^[-+−]?[\d.,]+ ?(%|x|ms|s)?$/.test(row[i]));
+  const numeric = (i) => table.rows.some((row) => row[i] !== null && row[i] !== "") &&
+    table.rows.every((row) => row[i] === null || typeof row[i] === "number" || /^([-+−]?[\d.,]+(–[\d.,]+)? ?(%|x|×|ms|s)?)?$/.test(row[i]));
   const columns = table.columns.map((label, i) => ({ label, number: numeric(i) }));
-  return el("div", { class: "card" }, tableOf(columns, table.rows, table.title));
+  return el("div", { class: table.columns.length > 5 ? "card wide" : "card" }, tableOf(columns, table.rows, table.title));
 }
 
 /** Facts [{label, value}] as a list of definitions. */

@@ -67,7 +67,7 @@ const sections = [
   ["steps", "Steps", waterfallSection, false],
   ["front", "Accuracy and time", paretoSection, false],
   ["check", "Harness check", checkSection, false],
-  ["results", "Results", (data) => data.tables.map(plainTable), false],
+  ["results", "Results", (data) => data.tables.map(plainTable), true],
   ["evaluation", "Evaluation", evalSection, false],
   ["profile", "Where the time goes", profileSection, true],
   ["tuning", "Tuning", tuningSection, true],

@@ -6,7 +6,8 @@ function waterfallSection(data) {
     const isRate = unit.includes("/s");
     const first = steps[0], last = steps[steps.length - 1];
     const ratio = (a, b) => (isRate ? b / a : a / b);
-    const before = (step) => steps.find((other) => other.name === step.from);
+    // The latest before it: names may come twice.
+    const before = (step) => steps.slice(0, steps.indexOf(step)).reverse().find((other) => other.name === step.from);
     const rows = steps.map((step) => {
       const from = before(step);
       const gain = from ? ` · ${formatNumber(Number(ratio(from.value, step.value).toPrecision(3)))}×` : "";
