@@ -43,7 +43,7 @@ function sensitivitySection(data) {
         opacity: { type: "identity" },
         marks: [
           named("cells", Plot.cell(part.cuts, { x: "ratio", y: "group", fill: "var(--orange)", fillOpacity: opacity, rx: 2 })),
-          named("drops", Plot.text(part.cuts, { x: "ratio", y: "group", text: (c) => c.drop.toFixed(1), fontSize: 10.5, fill: (c) => (opacity(c) > 0.6 ? "var(--on-fill)" : "var(--text)") })),
+          named("drops", Plot.text(part.cuts, { x: "ratio", y: "group", text: (c) => c.drop.toFixed(1), fontSize: 10.5, fill: (c) => (opacity(c) > 0.75 ? "var(--on-fill)" : "var(--text)") })),
         ],
       });
     };

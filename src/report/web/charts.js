@@ -72,7 +72,8 @@ function spread(values) {
 /** Texts beside points, where there is room: the first places go to the first entries; who finds none has none. */
 function labelPoints(svg, points, xScale, yScale, { width, height, radius = 6 }) {
   const size = 11, group = d3.create("svg:g").attr("aria-label", "labels").attr("font-size", size)
-    .attr("fill", "currentColor").attr("text-anchor", "start");
+    .attr("fill", "currentColor").attr("text-anchor", "start")
+    .attr("paint-order", "stroke").attr("stroke", "var(--card)").attr("stroke-width", 3);
   const dots = points.map((p) => ({ x: xScale.apply(p.x), y: yScale.apply(p.y) }));
   const taken = dots.map((d) => ({ x0: d.x - radius, x1: d.x + radius, y0: d.y - radius, y1: d.y + radius }));
   const meet = (a, b) => a.x0 < b.x1 && b.x0 < a.x1 && a.y0 < b.y1 && b.y0 < a.y1;

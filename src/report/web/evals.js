@@ -29,7 +29,7 @@ function confusionChart(part, index) {
       marks: [
         named("cells", Plot.cell(cells, { x: "p", y: "t", fill: (c) => (c.t === c.p ? "var(--blue)" : "var(--orange)"), fillOpacity: opacity, rx: 2 })),
         cell < 20 ? null : named("counts", Plot.text(cells.filter((c) => c.count > 0), { x: "p", y: "t", text: (c) => String(c.count), fontSize: Math.min(12, cell / 2.6),
-          fill: (c) => (opacity(c) > 0.6 ? "var(--on-fill)" : "var(--text)") })),
+          fill: (c) => (opacity(c) > 0.75 ? "var(--on-fill)" : "var(--text)") })),
         Plot.tip(cells, Plot.pointer({ x: "p", y: "t", title: (c) => `${classes[c.t]} taken for ${classes[c.p]}\n${formatNumber(c.count)} images, ${formatPercent(c.share, 1)} of the class` })),
       ],
     });

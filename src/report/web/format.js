@@ -32,7 +32,7 @@ function formatValue(value, label = "") {
 }
 
 function formatPercent(share, digits = 2) {
-  return `${(share * 100).toFixed(digits)} %`;
+  return `${(share * 100).toFixed(digits)}\u00a0%`;
 }
 
 function formatSeconds(seconds) {

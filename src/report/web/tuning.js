@@ -51,7 +51,7 @@ function surfaceChart(tuning, index) {
         named("best", Plot.cell(all.filter((c) => c.speed > 0 && c.speed === 1), { x: "tile", y: "split", fy: "others", fill: "none", stroke: "var(--orange)", strokeWidth: 2.5, rx: 2 })),
         named("failed", Plot.text(all.filter((c) => c.speed === 0), { x: "tile", y: "split", fy: "others", text: () => "×", fontSize: 16, fill: "var(--orange)" })),
         cell < 26 ? null : named("speeds", Plot.text(all.filter((c) => c.speed > 0), { x: "tile", y: "split", fy: "others", text: (c) => (c.speed * 100).toFixed(0), fontSize: 11,
-          fill: (c) => (opacity(c) > 0.6 ? "var(--on-fill)" : "var(--text)") })),
+          fill: (c) => (opacity(c) > 0.75 ? "var(--on-fill)" : "var(--text)") })),
         Plot.tip(all, Plot.pointer({ x: "tile", y: "split", fy: "others",
           title: (c) => `${c.split} threads, tile ${c.tile}\n${c.others}\n${c.speed > 0 ? `${formatPercent(c.speed, 1)} of the best` : c.status}` })),
       ],
