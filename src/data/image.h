@@ -22,6 +22,9 @@ struct Image {
 Image decode_image(std::span<const uint8_t> bytes);
 Image decode_image(const std::string& path);
 
+/// The image as an 8-bit RGB PNG file. The image must hold a pixel at least, within the limits above.
+std::vector<uint8_t> to_png(const Image& image);
+
 /// Bilinear with antialiasing: a triangle filter, as wide as two source pixels when enlarging and as two
 /// destination pixels when shrinking, normalised at the borders. Integer arithmetic: equal results on every
 /// machine.
