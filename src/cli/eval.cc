@@ -58,9 +58,9 @@ class EvalRun {
     evaluate_all();
     if (!flags_.predictions.empty()) write_predictions(flags_.predictions, labels_, result_.predictions);
     report_totals();
+    if (!flags_.reference.empty()) report_reference();
     report_classes();
     if (flags_.profile.profile) report_profile();
-    if (!flags_.reference.empty()) report_reference();
     put_run_info(json_, "eval");
     out_.finish(json_);
     return 0;

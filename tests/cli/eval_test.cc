@@ -188,7 +188,7 @@ TEST_F(Eval, RefusesReferencesThatDoNotFit) {
   std::filesystem::create_directory(dir_ / "large");
   const std::string large = write_onnx(dir_ / "large", {}, 16);
   write_text(dir_ / "large/net.preprocess.json", color_preprocess(16));
-  refused(large, "holds images of 8x8, the model takes 16x16");
+  refused(large, "pack: pack holds images of 8x8, expected 16x16");
 }
 
 TEST_F(Eval, ProfilesByAnotherRun) {
