@@ -7,10 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <functional>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -19,6 +16,7 @@
 #include "base/atomic_file.h"
 #include "base/cpu.h"
 #include "base/thread_pool.h"
+#include "evaluator/bandwidth.h"
 #include "kernels/kernel_table.h"
 
 namespace {
@@ -64,35 +62,12 @@ Rate measure(ThreadPool& pool, double seconds, const Work& work) {
   return {rates[kRounds / 2], rates.front(), rates.back()};
 }
 
-using Block = uint64_t __attribute__((vector_size(64)));
-
-/// Reads count blocks, a multiple of 4.
-#if defined(__x86_64__)
-[[gnu::target_clones("avx512f", "avx2", "default")]]
-#endif
-void read_blocks(const Block* blocks, size_t count) {
-  Block sums[4] = {};
-  for (size_t i = 0; i < count; i += 4) {
-    for (size_t j = 0; j < 4; ++j) sums[j] += blocks[i + j];
-  }
-  for (const Block& sum : sums) asm volatile("" : : "m"(sum));
-}
-
-/// Each thread reads its own blocks over and over; it is the first to touch them.
+/// Each thread reads its own memory over and over.
 Rate read_rate(ThreadPool& pool, double seconds, int64_t bytes_per_thread) {
-  const auto blocks = static_cast<size_t>(bytes_per_thread) / sizeof(Block) / 4 * 4;
-  const auto free_blocks = [](Block* p) { std::free(p); };
-  std::vector<std::unique_ptr<Block, decltype(free_blocks)>> buffers;
-  for (int i = 0; i < pool.size(); ++i) {
-    auto* memory =
-        static_cast<Block*>(std::aligned_alloc(4096, (blocks * sizeof(Block) + 4095) / 4096 * 4096));
-    if (memory == nullptr) throw std::bad_alloc();
-    buffers.emplace_back(memory, free_blocks);
-  }
-  pool.run([&](int thread) { std::fill_n(buffers[static_cast<size_t>(thread)].get(), blocks, Block{}); });
+  const ReadStream stream(pool, bytes_per_thread);
   return measure(pool, seconds, [&](int thread, int64_t amount) {
-    for (int64_t i = 0; i < amount; ++i) read_blocks(buffers[static_cast<size_t>(thread)].get(), blocks);
-    return amount * static_cast<int64_t>(blocks * sizeof(Block));
+    for (int64_t i = 0; i < amount; ++i) stream.read(thread);
+    return amount * stream.bytes_per_thread();
   });
 }
 
@@ -122,28 +97,12 @@ ordered_json peaks(ThreadPool& pool, double seconds) {
   return rows;
 }
 
-/// The first processor's data cache of that level, or 0. sysconf is wrong about some processors' third level.
-int64_t cache_bytes(int wanted) {
-  std::error_code ignored;
-  for (const auto& entry :
-       std::filesystem::directory_iterator("/sys/devices/system/cpu/cpu0/cache", ignored)) {
-    std::ifstream level_file(entry.path() / "level"), type_file(entry.path() / "type");
-    std::ifstream size_file(entry.path() / "size");
-    int level = 0;
-    std::string type;
-    int64_t kib = 0;  // "512K"
-    if (!(level_file >> level) || !(type_file >> type) || !(size_file >> kib)) continue;
-    if (level == wanted && type != "Instruction") return kib << 10;
-  }
-  return 0;
-}
-
 /// Of buffers that fill half of a cache, or exceed all of them. A cache whose half is no more than the ones
 /// below hold is left out.
 ordered_json bandwidths(ThreadPool& pool, double seconds) {
   ordered_json rows = ordered_json::array();
   const int64_t threads = pool.size();
-  const int64_t l1 = cache_bytes(1), l2 = cache_bytes(2), l3 = cache_bytes(3);
+  const int64_t l1 = data_cache_bytes(1), l2 = data_cache_bytes(2), l3 = data_cache_bytes(3);
   const auto add = [&](const char* level, int64_t bytes) {
     const Rate rate = read_rate(pool, seconds, bytes);
     const std::string name = fmt::format("{}, {} KiB each", level, bytes >> 10);

@@ -8,9 +8,11 @@
 #include "base/error.h"
 #include "cli/model_input.h"
 #include "cli/output.h"
-#include "cli/plan_report.h"
+#include "cli/profile_report.h"
 #include "cli/progress.h"
+#include "cli/run_info.h"
 #include "cli/verbs.h"
+#include "evaluator/energy.h"
 #include "evaluator/evaluate.h"
 #include "evaluator/latency.h"
 #include "evaluator/resources.h"
@@ -27,7 +29,7 @@ struct BenchFlags {
   std::string model, scenario = "offline";
   int64_t batch = 0;
   double seconds = 2;
-  bool profile = false;
+  ProfileFlags profile;
   PixelFlags pixels;
   ExecFlags exec;
   Output output;
@@ -47,10 +49,10 @@ std::vector<uint8_t> synthetic_bytes(size_t bytes) {
 }
 
 /// Seconds of each timed run: at least `fewest`, then until they add up to `seconds`.
-std::vector<double> time_runs(Executor& executor, const std::vector<uint8_t>& images, int64_t batch,
-                              std::vector<float>& logits, size_t fewest, double seconds) {
+std::vector<double> time_runs(const char* what, Executor& executor, const std::vector<uint8_t>& images,
+                              int64_t batch, std::vector<float>& logits, size_t fewest, double seconds) {
   // The bar counts hundredths of the time budget: the number of runs is not known before.
-  Progress progress("bench", 100);
+  Progress progress(what, 100);
   std::vector<double> times;
   double sum = 0;
   while (times.size() < fewest || (sum < seconds && times.size() < kMostRuns)) {
@@ -98,9 +100,12 @@ int run(const BenchFlags& flags) {
     executor.run_u8({.data = images.data(), .fill = {}}, batch, logits.data());
   }
   const double warm_up_seconds = warm_up_watch.seconds();
-  if (flags.profile) executor.start_profile();
+  const size_t fewest = single ? kFewestSingleRuns : kFewestRuns;
+  EnergyMeter energy;
   const std::vector<double> times =
-      time_runs(executor, images, batch, logits, single ? kFewestSingleRuns : kFewestRuns, flags.seconds);
+      time_runs("bench", executor, images, batch, logits, fewest, flags.seconds);
+  const std::optional<double> joules = energy.joules();
+  const int64_t peak_bytes = peak_rss_bytes();  // of what was timed: measuring peaks takes memory too
 
   const double rate = static_cast<double>(batch) / median(times);
   LatencySummary latency = summarize_latency(times);
@@ -113,11 +118,18 @@ int run(const BenchFlags& flags) {
                      model.preprocess.width);
   flags.output.print("latency of a run: p50 {:.3f} ms, p90 {:.3f} ms, p99 {:.3f} ms\n", latency.p50,
                      latency.p90, latency.p99);
-  std::optional<PlanProfile> profile;
-  if (flags.profile) {
-    profile.emplace(executor, batch * static_cast<int64_t>(times.size()),
-                    std::accumulate(times.begin(), times.end(), 0.0));
-    profile->print(flags.output);
+  if (joules) {
+    flags.output.print("energy      {:.3g} J per image\n",
+                       *joules / static_cast<double>(batch * std::ssize(times)));
+  }
+  std::optional<ProfileReport> profile;
+  if (flags.profile.profile) {
+    executor.start_profile();
+    const std::vector<double> profiled =
+        time_runs("profile", executor, images, batch, logits, fewest, flags.seconds);
+    profile.emplace(executor, batch * std::ssize(profiled),
+                    std::accumulate(profiled.begin(), profiled.end(), 0.0), batch);
+    profile->print(flags.output, flags.profile.top);
   }
 
   nlohmann::ordered_json json;
@@ -132,8 +144,10 @@ int run(const BenchFlags& flags) {
   json["load_seconds"] = model.load_seconds;
   json["plan_seconds"] = plan_seconds;
   json["warm_up_seconds"] = warm_up_seconds;
-  json["peak_rss_bytes"] = peak_rss_bytes();
+  json["peak_rss_bytes"] = peak_bytes;
+  if (joules) json["energy_joules"] = *joules;
   if (profile) json["profile"] = profile->json();
+  put_run_info(json, "bench");
   flags.output.finish(json);
   return 0;
 }
@@ -154,8 +168,7 @@ Action add_bench(CLI::App& app) {
       ->check(CLI::Range(0.0, 86400.0))
       ->type_name("X")
       ->capture_default_str();
-  app.add_flag("--profile", flags->profile,
-               "Also each step's time, and its share of what the registers allow");
+  flags->profile.add_options(app);
   add_size_option(app, flags->pixels.size);
   flags->output.add_option(app);
   flags->exec.add_options(app);

@@ -14,51 +14,22 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kPageWidth = 118;
-
-/// The end of the text, which tells layers apart, where all of it is too long.
-std::string tail(const std::string& text, size_t width) {
-  return text.size() <= width ? text : ".." + text.substr(text.size() - width + 2);
-}
-
 std::string bytes_or_blank(int64_t bytes) {
   return bytes == 0 ? "" : human_bytes(static_cast<double>(bytes));
 }
 
-std::string macs_or_blank(int64_t macs) { return macs == 0 ? "" : human_count(static_cast<double>(macs)); }
+/// Of the columns beside layer and kernel, with the gaps.
+constexpr size_t kNumbers = 3 + 2 + 2 + 2 + 8 + 2 + 8 + 2 + 6;
 
-/// Column widths of a table whose last columns take `more` characters.
-struct Widths {
-  size_t layer = 5, kernel = 6;
-
-  Widths(const std::vector<StepReport>& steps, size_t more) {
-    constexpr size_t kNumbers = 3 + 2 + 2 + 2 + 8 + 2 + 8 + 2 + 6, kLeastLayer = 12;
-    for (const StepReport& step : steps) {
-      layer = std::max(layer, printable(step.layer).size());
-      kernel = std::max(kernel, step.kernel.size());
-    }
-    const size_t left = kPageWidth - kNumbers - more;
-    kernel = std::min(kernel, left - kLeastLayer);
-    layer = std::min(layer, left - kernel);
-  }
-};
-
-std::string head_line(const Widths& w) {
+std::string head_line(const StepColumns& w) {
   return fmt::format("{:>3}  {:<{}}  {:<{}}  {:>8}  {:>8}  {:>6}", "#", "layer", w.layer, "kernel", w.kernel,
                      "weights", "in + out", "MACs");
 }
 
-std::string step_line(const Widths& w, size_t row, const StepReport& step) {
+std::string step_line(const StepColumns& w, size_t row, const StepReport& step) {
   return fmt::format("{:>3}  {:<{}}  {:<{}}  {:>8}  {:>8}  {:>6}", row, tail(printable(step.layer), w.layer),
                      w.layer, step.kernel.substr(0, w.kernel), w.kernel, bytes_or_blank(step.weight_bytes),
                      bytes_or_blank(step.activation_bytes), macs_or_blank(step.macs));
-}
-
-Json step_json(const StepReport& step) {
-  Json json{{"layer", step.layer}, {"kernel", step.kernel}, {"refused", step.refused},
-            {"arith", step.arith}, {"macs", step.macs},     {"weight_bytes", step.weight_bytes}};
-  json["activation_bytes"] = step.activation_bytes;
-  return json;
 }
 
 /// "8x48, 12x32: reads the source more often" for candidates refused for one reason, in lines of the page's
@@ -93,29 +64,38 @@ std::vector<std::string> refusals(const std::string& refused) {
   return lines;
 }
 
-/// The kernel less its instruction set, which the settings tell.
-std::string without_isa(const std::string& kernel) {
-  std::string text;
-  for (size_t at = 0; at < kernel.size();) {
-    const size_t end = std::min(kernel.find(' ', at), kernel.size());
-    const std::string word = kernel.substr(at, end - at);
-    if (!parse_isa(word)) text += (text.empty() ? "" : " ") + word;
-    at = end + 1;
+}  // namespace
+
+StepColumns::StepColumns(const std::vector<StepReport>& steps, size_t others) {
+  constexpr size_t kLeastLayer = 12;
+  for (const StepReport& step : steps) {
+    layer = std::max(layer, printable(step.layer).size());
+    kernel = std::max(kernel, step.kernel.size());
   }
-  return text;
+  const size_t left = kPageWidth - others;
+  kernel = std::min(kernel, left - kLeastLayer);
+  layer = std::min(layer, left - kernel);
 }
 
-/// What kind of kernel it is, its block apart: "brgemm_f32".
-std::string kind_of(const StepReport& step) { return step.kernel.substr(0, step.kernel.find(' ')); }
+std::string tail(const std::string& text, size_t width) {
+  return text.size() <= width ? text : ".." + text.substr(text.size() - width + 2);
+}
 
-}  // namespace
+std::string macs_or_blank(int64_t macs) { return macs == 0 ? "" : human_count(static_cast<double>(macs)); }
+
+Json step_json(const StepReport& step) {
+  Json json{{"layer", step.layer}, {"kernel", step.kernel}, {"refused", step.refused},
+            {"arith", step.arith}, {"macs", step.macs},     {"weight_bytes", step.weight_bytes}};
+  json["activation_bytes"] = step.activation_bytes;
+  return json;
+}
 
 void print_plan(const Output& output, const Executor& executor) {
   const std::vector<StepReport> steps = executor.steps();
   if (steps.empty()) {
     output.print("no plan: every node runs through the oracle, in double\n\n");
   } else {
-    const Widths widths(steps, 0);
+    const StepColumns widths(steps, kNumbers);
     output.print("{}\n", head_line(widths));
     for (size_t i = 0; i < steps.size(); ++i) {
       output.print("{}\n", step_line(widths, i + 1, steps[i]));
@@ -141,111 +121,6 @@ void put_plan(Json& json, const Executor& executor) {
   for (const StepReport& step : executor.steps()) json["kernels"].push_back(step_json(step));
   json["arena_bytes"] = executor.arena_bytes();
   json["isas_missing"] = missing_isas();
-}
-
-PlanProfile::PlanProfile(const Executor& executor, int64_t images, double seconds)
-    : steps_(executor.steps()),
-      images_(images),
-      seconds_(seconds),
-      threads_(executor.settings().data_parallel * executor.settings().model_parallel) {
-  for (const StepReport& step : steps_) {
-    if (step.macs > 0 && !peaks_.contains(step.arith))
-      peaks_[step.arith] = measure_peak(executor.settings().isa, step.arith, threads_);
-  }
-  const auto add = [](Cost& sum, const Cost& cost) {
-    sum.seconds += cost.seconds;
-    sum.least_seconds += cost.least_seconds;
-    sum.macs += cost.macs;
-    sum.steps += cost.steps;
-  };
-  for (const StepReport& step : steps_) {
-    const Cost cost = cost_of(step);
-    const std::string kind = kind_of(step);
-    auto found = std::find_if(kinds_.begin(), kinds_.end(), [&](const auto& k) { return k.first == kind; });
-    if (found == kinds_.end()) found = kinds_.insert(kinds_.end(), {kind, {}});
-    add(found->second, cost);
-    add(total_, cost);
-  }
-  std::stable_sort(kinds_.begin(), kinds_.end(),
-                   [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
-}
-
-PlanProfile::Cost PlanProfile::cost_of(const StepReport& step) const {
-  const auto peak = peaks_.find(step.arith);
-  const double macs = static_cast<double>(step.macs) * static_cast<double>(images_);
-  const double least = step.macs > 0 && peak->second > 0 ? macs / peak->second : 0;
-  return {step.seconds, least, step.macs, 1};
-}
-
-std::string PlanProfile::columns(const Cost& cost) const {
-  const auto images = static_cast<double>(images_);
-  std::string text = fmt::format("  {:>8.4f}  {:>5.1f}%", cost.seconds * 1e3 / images,
-                                 total_.seconds > 0 ? 100 * cost.seconds / total_.seconds : 0.0);
-  if (cost.macs == 0 || cost.seconds <= 0) return text;
-  return text + fmt::format("  {:>6.1f}  {:>3.0f}%",
-                            static_cast<double>(cost.macs) * images * 1e-9 / cost.seconds,
-                            100 * cost.least_seconds / cost.seconds);
-}
-
-void PlanProfile::print(const Output& output) const {
-  if (steps_.empty()) {
-    output.print("no profile: every node runs through the oracle\n");
-    return;
-  }
-  constexpr size_t kColumns = 2 + 8 + 2 + 6 + 2 + 6 + 2 + 4;
-  std::vector<StepReport> steps = steps_;
-  for (StepReport& step : steps) step.kernel = without_isa(step.kernel);
-  const Widths widths(steps, kColumns);
-  const std::string cost_head =
-      fmt::format("  {:>8}  {:>6}  {:>6}  {:>4}", "ms/image", "share", "GMAC/s", "peak");
-  output.print("\n{}{}\n", head_line(widths), cost_head);
-  for (size_t i = 0; i < steps.size(); ++i) {
-    output.print("{}{}\n", step_line(widths, i + 1, steps[i]), columns(cost_of(steps[i])));
-  }
-  const auto sum_line = [&](const std::string& name, const Cost& cost) {
-    output.print("{:<24}  {:>5}  {:>6}{}\n", name, cost.steps, macs_or_blank(cost.macs), columns(cost));
-  };
-  output.print("\n{:<24}  {:>5}  {:>6}{}\n", "kind", "steps", "MACs", cost_head);
-  for (const auto& [kind, cost] : kinds_) sum_line(kind, cost);
-  sum_line("total", total_);
-  output.print(
-      "of a run per image: {:.4f} ms; what is not in steps is waiting for tiles and reading results\n",
-      seconds_ * 1e3 / static_cast<double>(images_));
-  for (const auto& [arith, peak] : peaks_) {
-    output.print("peak of {}: {:.1f} GMAC/s on registers alone, {} thread{}\n", arith, peak * 1e-9, threads_,
-                 threads_ == 1 ? "" : "s");
-  }
-}
-
-Json PlanProfile::cost_json(const Cost& cost) const {
-  const auto images = static_cast<double>(images_);
-  const bool rated = cost.macs > 0 && cost.seconds > 0;
-  return {{"macs", cost.macs},
-          {"ms_per_image", cost.seconds * 1e3 / images},
-          {"share", total_.seconds > 0 ? cost.seconds / total_.seconds : 0.0},
-          {"gmacs_per_second", rated ? static_cast<double>(cost.macs) * images * 1e-9 / cost.seconds : 0.0},
-          {"of_peak", rated ? cost.least_seconds / cost.seconds : 0.0}};
-}
-
-Json PlanProfile::json() const {
-  Json json;
-  json["steps"] = Json::array();
-  for (const StepReport& step : steps_) {
-    Json entry = step_json(step);
-    entry.update(cost_json(cost_of(step)));
-    json["steps"].push_back(std::move(entry));
-  }
-  json["kinds"] = Json::array();
-  for (const auto& [kind, cost] : kinds_) {
-    Json entry{{"kind", kind}, {"steps", cost.steps}};
-    entry.update(cost_json(cost));
-    json["kinds"].push_back(std::move(entry));
-  }
-  json["total"] = cost_json(total_);
-  json["total"]["run_ms_per_image"] = seconds_ * 1e3 / static_cast<double>(images_);
-  json["peaks"] = Json::object();
-  for (const auto& [arith, peak] : peaks_) json["peaks"][arith] = peak * 1e-9;
-  return json;
 }
 
 }  // namespace xdn::cli

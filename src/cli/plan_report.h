@@ -1,9 +1,7 @@
 #pragma once
 
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "cli/output.h"
@@ -17,34 +15,20 @@ void print_plan(const Output& output, const Executor& executor);
 /// Adds "kernels" (an object per step), "arena_bytes" and "isas_missing".
 void put_plan(nlohmann::ordered_json& json, const Executor& executor);
 
-/// A profiled run: what each step took, against what this machine's registers allow.
-struct PlanProfile {
-  /// `images` went through since the profile was started, in `seconds`. Measures the peaks.
-  PlanProfile(const Executor& executor, int64_t images, double seconds);
+// For tables of steps.
 
-  void print(const Output& output) const;
-  /// "steps", "kinds", "total", "peaks".
-  nlohmann::ordered_json json() const;
+inline constexpr size_t kPageWidth = 118;
 
- private:
-  struct Cost {
-    double seconds = 0;        ///< of all images
-    double least_seconds = 0;  ///< that the MACs would take at their peak
-    int64_t macs = 0;          ///< per image
-    int64_t steps = 0;
-  };
-  Cost cost_of(const StepReport& step) const;
-  /// ms per image, share of the steps' time, GMAC/s, share of the peak.
-  std::string columns(const Cost& cost) const;
-  nlohmann::ordered_json cost_json(const Cost& cost) const;
-
-  std::vector<StepReport> steps_;
-  std::map<std::string, double> peaks_;  ///< MACs per second, by arithmetic
-  std::vector<std::pair<std::string, Cost>> kinds_;
-  Cost total_;
-  int64_t images_;
-  double seconds_;
-  int threads_;
+/// Widths of the columns for layer and kernel, where the others and the gaps take `others` characters of the
+/// page.
+struct StepColumns {
+  size_t layer = 5, kernel = 6;
+  StepColumns(const std::vector<StepReport>& steps, size_t others);
 };
+/// The end of the text, which tells layers apart, where all of it is longer than width.
+std::string tail(const std::string& text, size_t width);
+std::string macs_or_blank(int64_t macs);
+/// "layer", "kernel", "refused", "arith", "macs", "weight_bytes", "activation_bytes".
+nlohmann::ordered_json step_json(const StepReport& step);
 
 }  // namespace xdn::cli

@@ -63,10 +63,23 @@ std::vector<double> softmax(std::span<const float> logits) {
   return out;
 }
 
-void Accuracy::add(std::span<const float> logits, int64_t label) {
+int64_t Accuracy::add(std::span<const float> logits, int64_t label) {
+  const int64_t prediction = argmax(logits);
   ++images_;
-  if (in_top_k(logits, label, 1)) ++correct_;
+  if (prediction >= 0 && prediction == label) ++correct_;
   if (in_top_k(logits, label, 5)) ++correct_top5_;
+  return prediction;
+}
+
+Interval wilson_interval(int64_t correct, int64_t images) {
+  if (images <= 0) return {0, 1};
+  constexpr double kZ = 1.959963984540054;  // the normal distribution's 97.5 % quantile
+  const auto n = static_cast<double>(images);
+  const double share = static_cast<double>(correct) / n, z2 = kZ * kZ / n;
+  const double middle = (share + z2 / 2) / (1 + z2);
+  const double half = kZ * std::sqrt(share * (1 - share) / n + z2 / (4 * n)) / (1 + z2);
+  // At the ends the interval touches 0 or 1 exactly, which rounding would miss.
+  return {correct == 0 ? 0.0 : middle - half, correct == images ? 1.0 : middle + half};
 }
 
 }  // namespace xdn

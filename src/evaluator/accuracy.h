@@ -22,8 +22,8 @@ std::vector<double> softmax(std::span<const float> logits);
 /// Counts of a data set's predictions; images whose logits hold a NaN count as wrong.
 class Accuracy {
  public:
-  /// Also counts labels among the five largest logits.
-  void add(std::span<const float> logits, int64_t label);
+  /// Also counts labels among the five largest logits. Returns the prediction: argmax(logits).
+  int64_t add(std::span<const float> logits, int64_t label);
 
   int64_t images() const { return images_; }
   int64_t correct() const { return correct_; }
@@ -37,5 +37,12 @@ class Accuracy {
   }
   int64_t images_ = 0, correct_ = 0, correct_top5_ = 0;
 };
+
+struct Interval {
+  double lo = 0, hi = 0;
+};
+/// Where the share that `correct` of `images` estimates lies with 95 % confidence: Wilson's score interval
+/// (Wilson 1927), which holds near 0 and 1 too. {0, 1} without images.
+Interval wilson_interval(int64_t correct, int64_t images);
 
 }  // namespace xdn

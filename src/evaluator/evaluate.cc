@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "evaluator/resources.h"
@@ -30,7 +31,8 @@ Evaluation evaluate(Executor& executor, const ImageSource& images, std::span<con
   const int64_t row_bytes = outputs * static_cast<int64_t>(sizeof(float));
   const int64_t batch =
       std::min(n, options.batch > 0 ? options.batch : std::max<int64_t>(1, kMostLogitBytes / row_bytes));
-  std::vector<float> logits(static_cast<size_t>(element_count({batch, outputs}, sizeof(float))));
+  const int64_t kept = options.keep_logits ? n : batch;
+  std::vector<float> logits(static_cast<size_t>(element_count({kept, outputs}, sizeof(float))));
   Evaluation result;
   if (options.keep_predictions) result.predictions.reserve(labels.size());
 
@@ -45,14 +47,16 @@ Evaluation evaluate(Executor& executor, const ImageSource& images, std::span<con
         images.fill(first + at, images_of_tile, dst);
       };
     }
-    executor.run_u8(part, count, logits.data(), options.done);
+    float* rows = logits.data() + (options.keep_logits ? first * outputs : 0);
+    executor.run_u8(part, count, rows, options.done);
     for (int64_t i = 0; i < count; ++i) {
-      const std::span<const float> row(logits.data() + i * outputs, static_cast<size_t>(outputs));
-      result.accuracy.add(row, labels[static_cast<size_t>(first + i)]);
-      if (options.keep_predictions) result.predictions.push_back(argmax(row));
+      const std::span<const float> row(rows + i * outputs, static_cast<size_t>(outputs));
+      const int64_t prediction = result.accuracy.add(row, labels[static_cast<size_t>(first + i)]);
+      if (options.keep_predictions) result.predictions.push_back(prediction);
     }
   }
   result.seconds_total = watch.seconds();
+  if (options.keep_logits) result.logits = std::move(logits);
   return result;
 }
 

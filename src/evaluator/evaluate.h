@@ -13,6 +13,7 @@ namespace xdn {
 struct EvaluateOptions {
   int64_t batch = 0;  ///< images handed to the executor at once; 0: as many as memory suits
   bool keep_predictions = false;
+  bool keep_logits = false;
   std::atomic<int64_t>* done = nullptr;  ///< counts finished images
 };
 
@@ -20,6 +21,7 @@ struct Evaluation {
   Accuracy accuracy;
   double seconds_total = 0;          ///< from the first image byte read to the last prediction
   std::vector<int64_t> predictions;  ///< per image, if kept: the class, or -1 where the logits hold a NaN
+  std::vector<float> logits;         ///< if kept: images x outputs
 };
 
 /// Throws an input error unless every label is an index of one of `outputs` logits.

@@ -92,9 +92,12 @@ TEST_F(Plans, BenchProfilesEveryStep) {
   for (const Json& kind : profile["kinds"]) steps += kind["steps"].get<int64_t>();
   EXPECT_EQ(steps, 4);
   EXPECT_GT(profile["peaks"]["f32"], 0);
+  EXPECT_GT(profile["bandwidth_gb_s"], 0);
+  ASSERT_EQ(profile["layers"].size(), 4u);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(profile["layers"][i]["layer"], profile["steps"][i]["layer"]);
 
   const Finished text = run_xdn(words);
-  EXPECT_THAT(text.out, ContainsRegex("ms/image +share +GMAC/s +peak"));
+  EXPECT_THAT(text.out, ContainsRegex("ms/image +share +GMAC/s +peak +MAC/B +bound"));
   EXPECT_THAT(text.out, ContainsRegex("total +4 "));
   EXPECT_THAT(text.out, ContainsRegex("peak of f32: [0-9.]+ GMAC/s"));
   expect_narrow(text.out);

@@ -107,6 +107,8 @@ TEST_F(Train, FromScratchToAModelThatXdnRuns) {
   EXPECT_THAT(finished.out, HasSubstr("epoch 3/3  loss "));
   EXPECT_THAT(finished.out, HasSubstr("wrote " + dir_ / "net.onnx"));
   const auto result = nlohmann::json::parse(read_text(dir_ / "result.json"));
+  EXPECT_EQ(result.at("verb"), "train");
+  EXPECT_THAT(result.at("command").get<std::string>(), ::testing::StartsWith("xdn train --arch "));
   EXPECT_EQ(result.at("epochs"), 3);
   EXPECT_EQ(result.at("test_accuracy"), result.at("val_accuracy"));
   EXPECT_GT(result.at("images_per_second").get<double>(), 0);

@@ -28,6 +28,16 @@ TEST(Png, DecodesRgbExactly) {
   EXPECT_EQ(back.rgb, image.rgb);
 }
 
+TEST(Png, WhatIsEncodedDecodesExactly) {
+  for (const auto& [height, width] : {std::pair{13, 21}, {1, 1}, {1, 700}, {224, 224}}) {
+    const Image image = make_image(height, width);
+    const Image back = decode_image(to_png(image));
+    EXPECT_EQ(back.height, height);
+    EXPECT_EQ(back.width, width);
+    EXPECT_EQ(back.rgb, image.rgb);
+  }
+}
+
 TEST(Png, DecodesInterlacedExactly) {
   const Image image = make_image(13, 21);
   PngSpec spec = spec_of(2, 8, 13, 21, image.rgb);

@@ -80,15 +80,38 @@ TEST(Softmax, NanStaysNan) {
 TEST(Accuracy, Counts) {
   Accuracy accuracy;
   EXPECT_EQ(accuracy.top1(), 0);
-  accuracy.add(Logits{0, 1, 2, 3, 4, 5, 6}, 6);  // first
-  accuracy.add(Logits{0, 1, 2, 3, 4, 5, 6}, 2);  // fifth
-  accuracy.add(Logits{0, 1, 2, 3, 4, 5, 6}, 1);  // sixth
-  accuracy.add(Logits{0, 1, 2, 3, 4, 5, kNan}, 5);
+  EXPECT_EQ(accuracy.add(Logits{0, 1, 2, 3, 4, 5, 6}, 6), 6);  // first
+  EXPECT_EQ(accuracy.add(Logits{0, 1, 2, 3, 4, 5, 6}, 2), 6);  // fifth
+  EXPECT_EQ(accuracy.add(Logits{0, 1, 2, 3, 4, 5, 6}, 1), 6);  // sixth
+  EXPECT_EQ(accuracy.add(Logits{0, 1, 2, 3, 4, 5, kNan}, 5), -1);
   EXPECT_EQ(accuracy.images(), 4);
   EXPECT_EQ(accuracy.correct(), 1);
   EXPECT_EQ(accuracy.correct_top5(), 2);
   EXPECT_DOUBLE_EQ(accuracy.top1(), 0.25);
   EXPECT_DOUBLE_EQ(accuracy.top5(), 0.5);
+}
+
+void expect_interval(int64_t correct, int64_t images, double lo, double hi) {
+  const Interval interval = wilson_interval(correct, images);
+  EXPECT_NEAR(interval.lo, lo, 5e-5) << correct << " of " << images;
+  EXPECT_NEAR(interval.hi, hi, 5e-5) << correct << " of " << images;
+}
+
+// Newcombe, "Two-sided confidence intervals for the single proportion" (1998), table I, method 3.
+TEST(WilsonInterval, OfTheLiterature) {
+  expect_interval(81, 263, 0.2553, 0.3662);
+  expect_interval(15, 148, 0.0624, 0.1605);
+  expect_interval(0, 20, 0, 0.1611);
+  expect_interval(1, 29, 0.0061, 0.1718);
+}
+
+TEST(WilsonInterval, AtTheEnds) {
+  EXPECT_EQ(wilson_interval(0, 10).lo, 0);
+  EXPECT_EQ(wilson_interval(10, 10).hi, 1);
+  EXPECT_DOUBLE_EQ(wilson_interval(10, 10).lo, 1 - wilson_interval(0, 10).hi);
+  EXPECT_EQ(wilson_interval(0, 0).lo, 0);
+  EXPECT_EQ(wilson_interval(0, 0).hi, 1);
+  expect_interval(9358, 10000, 0.93083, 0.94044);
 }
 
 }  // namespace

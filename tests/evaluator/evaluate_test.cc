@@ -62,15 +62,20 @@ TEST(Evaluate, CountsAndPredictsTheSameForEveryBatch) {
   Executor executor = make_executor();
   for (const int64_t batch : {0, 1, 2, 7, 23, 100}) {
     std::atomic<int64_t> done{0};
-    const Evaluation result = evaluate(executor, {.data = bytes.data(), .fill = {}}, labels, kImageBytes,
-                                       {.batch = batch, .keep_predictions = true, .done = &done});
+    const Evaluation result =
+        evaluate(executor, {.data = bytes.data(), .fill = {}}, labels, kImageBytes,
+                 {.batch = batch, .keep_predictions = true, .keep_logits = true, .done = &done});
     EXPECT_EQ(result.accuracy.images(), kImages);
     EXPECT_EQ(result.accuracy.correct(), 20);
     EXPECT_EQ(result.accuracy.correct_top5(), kImages);
     EXPECT_EQ(done.load(), kImages);
     EXPECT_GT(result.seconds_total, 0);
     ASSERT_EQ(result.predictions.size(), labels.size());
-    for (size_t i = 0; i < labels.size(); ++i) EXPECT_EQ(result.predictions[i], static_cast<int64_t>(i) % 3);
+    ASSERT_EQ(result.logits.size(), 3 * labels.size());
+    for (size_t i = 0; i < labels.size(); ++i) {
+      EXPECT_EQ(result.predictions[i], static_cast<int64_t>(i) % 3);
+      for (size_t c = 0; c < 3; ++c) EXPECT_EQ(result.logits[3 * i + c], c == i % 3 ? 200 : 0);
+    }
   }
 }
 
