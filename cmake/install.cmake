@@ -50,10 +50,8 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_XDN_PACKAGE_NAME xdn)
-set(CPACK_DEBIAN_XDN_DESCRIPTION "Trained residual networks, fast on CPUs
- The xdn command, libxdn with its headers, documentation and examples.")
+set(CPACK_DEBIAN_XDN_DESCRIPTION "The xdn command, libxdn with its headers, documentation and examples.")
 set(CPACK_DEBIAN_XDN-TRAIN_PACKAGE_NAME xdn-train)
 set(CPACK_DEBIAN_XDN-TRAIN_PACKAGE_DEPENDS "xdn (= ${PROJECT_VERSION})")
-set(CPACK_DEBIAN_XDN-TRAIN_DESCRIPTION "Training for XDN
- What xdn train and xdn prune run; it brings libtorch.")
+set(CPACK_DEBIAN_XDN-TRAIN_DESCRIPTION "What xdn train and xdn prune run; it brings libtorch.")
 include(CPack)

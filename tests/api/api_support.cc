@@ -31,7 +31,16 @@ std::string write(const Graph& graph, const std::string& dir, int64_t side) {
 Graph residual_net(int64_t side) {
   NetBuilder net(7);
   ValueId x = net.input(3, side, side);
-  x = net.conv(x, 3, 16, {3, 1, 1});
+  NetBuilder::ConvOptions stem{3, 1, 1};
+  stem.act = ActKind::kNone;
+  x = net.conv(x, 3, 16, stem);
+  const auto constant = [&](const char* name, float value) {
+    return net.graph.add_constant(name, Tensor::of({16}, std::vector<float>(16, value)));
+  };
+  x = net.add(
+      OpType::kBatchNorm, BatchNormAttrs{},
+      {x, constant("scale", 1.5f), constant("bias", 0.1f), constant("mean", 0.2f), constant("var", 2)});
+  x = net.add(OpType::kRelu, NoAttrs{}, {x});
   x = net.bottleneck(x, 16, 8, 32, 2);
   x = net.bottleneck(x, 32, 8, 32, 1);
   return net.finish(net.classifier(x, 32, kClasses));

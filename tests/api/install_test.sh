@@ -88,7 +88,15 @@ else
 fi
 
 "$dir/with-cmake/batch" "$dir/model/net.onnx" 64 1 >"$dir/batch" || die "batch failed"
-grep -q '^64 images in .* images/s$' "$dir/batch" && grep -q 'conv' "$dir/batch" || die "batch: $(cat "$dir/batch")"
+grep -q '^64 images in .* images/s$' "$dir/batch" || die "batch: $(cat "$dir/batch")"
+grep -q 'conv' "$dir/batch" || die "batch shows no layers: $(cat "$dir/batch")"
+
+if [[ -e $prefix/bin/xdn-train ]]; then
+  # It is found beside xdn, and complains of the data, not of being absent.
+  ! "$prefix/bin/xdn" train "$dir/model/net.onnx" --data "$dir/none" -o "$dir/out.onnx" 2>"$dir/complaint" ||
+    die "xdn train took data that are not there"
+  grep -q "$dir/none: " "$dir/complaint" || die "xdn train: $(cat "$dir/complaint")"
+fi
 
 for program in "${programs[@]}"; do
   ! "$program" "$dir/none.onnx" "$dir/model/image.jpg" 2>"$dir/complaint" || die "$program took a model that is not there"
