@@ -74,27 +74,6 @@ Preprocess merge(Preprocess preprocess, const PixelFlags& flags) {
   return preprocess;
 }
 
-/// The graph's one image input, [batch, channels, height, width].
-ValueId image_input(const Graph& graph, const Preprocess& preprocess) {
-  if (graph.inputs().size() != 1) {
-    throw input_error(fmt::format("has {} inputs, expected one that takes images", graph.inputs().size()));
-  }
-  const ValueId id = graph.inputs()[0];
-  const Value& value = graph.value(id);
-  if (!preprocess.input.empty() && preprocess.input != value.name) {
-    throw input_error(fmt::format("has the input '{}', but its preprocess file is for '{}'",
-                                  printable(value.name), printable(preprocess.input)));
-  }
-  const bool fixed = value.shape.size() == 4 && std::all_of(value.shape.begin() + 1, value.shape.end(),
-                                                            [](int64_t extent) { return extent >= 1; });
-  if (!fixed) {
-    throw input_error(
-        fmt::format("has the input '{}' of shape {}, expected an image of known size, [N,c,h,w]",
-                    printable(value.name), to_string(value.shape)));
-  }
-  return id;
-}
-
 void check_precision(const Graph& graph, const ExecOptions& options) {
   if (options.precision != Precision::kInt8) return;
   const auto quantized = [&](NodeId id) {
@@ -158,55 +137,17 @@ Size parse_size(const std::string& text) {
   return *size;
 }
 
-PixelMap ModelInput::pixel_map(bool images_are_bgr) const {
-  PixelMap map;
-  for (int64_t c = 0; c < channels; ++c) {
-    // Preprocessing speaks of three channels; a model of another depth takes its bytes as they are.
-    const auto i = static_cast<size_t>(c);
-    const bool color = channels == 3;
-    const double std = color ? preprocess.std[i] : 1.0;
-    const double mean = color ? preprocess.mean[i] : 0.0;
-    map.scale.push_back(static_cast<float>((color ? preprocess.scale : 1.0) / std));
-    map.shift.push_back(static_cast<float>(-mean / std));
-    map.source_channel.push_back(static_cast<int>(color && preprocess.bgr != images_are_bgr ? 2 - c : c));
-  }
-  return map;
-}
-
 ModelInput load_model_input(const std::string& spec, const PixelFlags& flags) {
-  ModelInput model;
-  model.spec = spec;
   const Stopwatch watch;
-  model.graph = load_model(spec);
-  model.load_seconds = watch.seconds();
+  Graph graph = load_model(spec);
+  const double load_seconds = watch.seconds();
   const std::optional<Preprocess> beside = find_preprocess(model_stem(spec));
   const bool any_flag = !flags.mean.empty() || !flags.std.empty() || flags.scale || !flags.color.empty();
+  const Size size = flags.size.empty() ? Size{} : parse_size(flags.size);
+  ModelInput model{make_image_model(spec, std::move(graph), merge(beside.value_or(Preprocess{}), flags),
+                                    size.height, size.width),
+                   load_seconds};
   model.raw_pixels = !beside && !any_flag;
-  model.preprocess = merge(beside.value_or(Preprocess{}), flags);
-  try {
-    const ValueId input = image_input(model.graph, model.preprocess);
-    Dims& shape = model.graph.value(input).shape;
-    model.channels = shape[1];
-    const Size native{shape[2], shape[3]};
-    Size size = native;
-    if (!flags.size.empty()) {
-      size = parse_size(flags.size);
-    } else if (model.preprocess.height != 0 &&
-               (model.preprocess.height != native.height || model.preprocess.width != native.width)) {
-      throw input_error(fmt::format("takes images of {}x{}, but its preprocess file makes {}x{}",
-                                    native.height, native.width, model.preprocess.height,
-                                    model.preprocess.width));
-    }
-    if (size.height != native.height || size.width != native.width) {
-      shape[2] = size.height;
-      shape[3] = size.width;
-      infer_shapes(model.graph);
-    }
-    model.preprocess.height = size.height;
-    model.preprocess.width = size.width;
-  } catch (Error& error) {
-    throw error.in_file(model_file(spec));
-  }
   return model;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "api/image_model.h"
 #include "cli/exec_options.h"
 #include "data/preprocess.h"
 #include "executor/executor.h"
@@ -32,19 +33,9 @@ struct Size {
 /// "32" or "32x48"; the text has passed the option's check.
 Size parse_size(const std::string& text);
 
-/// A model ready to be planned: its graph takes images of channels x height x width, made as preprocess says.
-struct ModelInput {
-  std::string spec;
-  Graph graph;
-  Preprocess preprocess;  ///< height and width are those of the graph's input
-  int64_t channels = 0;
-  bool raw_pixels = false;  ///< nobody said how images become the input
+/// A model ready to be planned.
+struct ModelInput : ImageModel {
   double load_seconds = 0;
-
-  /// Bytes of one image, NHWC.
-  int64_t image_bytes() const { return channels * preprocess.height * preprocess.width; }
-  /// How images whose channels lie in BGR order, or RGB, become the model's input.
-  PixelMap pixel_map(bool images_are_bgr) const;
 };
 
 /// Loads MODEL and what says how its images are made. Where the flags give a size, the graph is inferred

@@ -6,7 +6,6 @@
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/text_format.h>
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/log.h"
 
 namespace xdn {
 namespace {
@@ -182,7 +182,7 @@ Prototxt read_prototxt(const std::string& path) try {
                       (errors.first_error.empty() ? "unreadable" : errors.first_error) + ")");
   }
   for (const std::string& field : errors.unknown_fields) {
-    spdlog::warn("{}: unknown field '{}' is ignored", printable(path), printable(field));
+    log_warning(fmt::format("{}: unknown field '{}' is ignored", printable(path), printable(field)));
   }
   return {std::move(net), std::move(text)};
 } catch (Error& error) {

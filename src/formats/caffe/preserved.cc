@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 #include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/text_format.h>
-#include <spdlog/spdlog.h>
 
 #include <sstream>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "formats/caffe/net.h"
 
 namespace xdn {
@@ -195,7 +195,7 @@ void Preserver::store(std::map<std::string, std::string>& metadata) const {
   if (wire.size() <= kMaxWireBytes) {
     put("caffe.unknown", to_hex(wire));
   } else {
-    spdlog::warn("{} bytes of unknown fields in the caffemodel are not kept", wire.size());
+    log_warning(fmt::format("{} bytes of unknown fields in the caffemodel are not kept", wire.size()));
   }
 }
 
@@ -250,8 +250,9 @@ void PreservedFields::restore(caffe::LayerParameter& layer, const Tensor* weight
     known.clear_blobs_dtype();
   }
   if (known.blobs_dtype_size() > 0 && (weights == nullptr || !same_weights(layer.name(), *weights))) {
-    spdlog::warn("layer '{}': its weights have changed, their quantization (blobs_dtype) is left out",
-                 printable(layer.name()));
+    log_warning(
+        fmt::format("layer '{}': its weights have changed, their quantization (blobs_dtype) is left out",
+                    printable(layer.name())));
     known.clear_blobs_dtype();
   }
   layer.MergeFrom(known);
