@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "cli/plan_report.h"
 #include "cli/progress.h"
+#include "cli/run_info.h"
 #include "cli/verbs.h"
 #include "evaluator/evaluate.h"
 #include "evaluator/latency.h"
@@ -134,6 +135,7 @@ int run(const BenchFlags& flags) {
   json["warm_up_seconds"] = warm_up_seconds;
   json["peak_rss_bytes"] = peak_rss_bytes();
   if (profile) json["profile"] = profile->json();
+  put_run_info(json, "bench");
   flags.output.finish(json);
   return 0;
 }

@@ -11,6 +11,7 @@
 #include "cli/model_input.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/run_info.h"
 #include "cli/verbs.h"
 #include "data/pack.h"
 #include "evaluator/comparison.h"
@@ -351,6 +352,7 @@ int run(const CompareFlags& flags) {
   }
   if (layers) json["layers"] = std::move(*layers);
   json["peak_rss_bytes"] = peak_rss_bytes();
+  put_run_info(json, "compare");
   flags.output.finish(json);
   if (within) return 0;
   throw failure(fmt::format("differs from {} by {} of the largest output, more than --tolerance {}",

@@ -10,6 +10,7 @@
 #include "cli/model_input.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/run_info.h"
 #include "cli/verbs.h"
 #include "data/dataset.h"
 #include "data/pack.h"
@@ -123,6 +124,7 @@ int run(const EvalFlags& flags) {
   if (verify_seconds > 0) out.print(", checksum {:.3f} s", verify_seconds);
   if (decode_seconds > 0) out.print(", decoding {:.3f} s", decode_seconds);
   out.print("\npeak RSS    {}\n", human_bytes(static_cast<double>(peak_rss_bytes())));
+  put_run_info(json, "eval");
   out.finish(json);
   return 0;
 }

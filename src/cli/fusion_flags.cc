@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "cli/exec_options.h"
+#include "cli/run_info.h"
 
 namespace xdn::cli {
 namespace {
@@ -98,6 +99,7 @@ void FusionFlags::apply(Graph& graph) const {
 
 void FusionFlags::finish(const std::string& line) const {
   output_.print("{}", line);
+  put_run_info(*json_, "fuse");
   output_.finish(*json_);
 }
 

@@ -8,6 +8,7 @@
 #include "cli/model_input.h"
 #include "cli/output.h"
 #include "cli/plan_report.h"
+#include "cli/run_info.h"
 #include "cli/verbs.h"
 #include "formats/model_io.h"
 
@@ -117,6 +118,7 @@ int run(const InfoFlags& flags) {
     json["model"] = flags.model;
     put_settings(json, executor.settings());
     put_plan(json, executor);
+    put_run_info(json, "info");
     flags.output.finish(json);
     return 0;
   }
@@ -137,7 +139,9 @@ int run(const InfoFlags& flags) {
                        human_count(static_cast<double>(cost.macs)),
                        human_count(static_cast<double>(cost.macs_effective)));
   }
-  flags.output.finish(info_json(flags.model, graph, cost));
+  Json json = info_json(flags.model, graph, cost);
+  put_run_info(json, "info");
+  flags.output.finish(json);
   return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "cli/model_input.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/run_info.h"
 #include "cli/verbs.h"
 #include "data/dataset.h"
 #include "data/pack.h"
@@ -95,6 +96,7 @@ int run(const PackFlags& flags) {
     json["packs"].push_back({{"path", dir}, {"images", images}});
     flags.output.print("wrote {}: {} images\n", printable(dir), images);
   }
+  put_run_info(json, "pack");
   flags.output.finish(json);
   return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/latency_flags.h"
+#include "cli/run_info.h"
 #include "evaluator/resources.h"
 
 namespace xdn::cli {
@@ -120,6 +121,7 @@ void PruneReport::finish(const Graph& pruned, const pruning::LatencyTable* table
   json_["plan"] = flags_.plan_path();
   json_["run"] = flags_.run_folder();
   json_["peak_rss_bytes"] = peak_rss_bytes();
+  put_run_info(json_, "prune");
   out_.finish(json_);
 }
 

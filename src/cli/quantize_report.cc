@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "cli/run_info.h"
 #include "evaluator/resources.h"
 
 namespace xdn::cli {
@@ -165,6 +166,7 @@ void QuantizeReport::finish(const std::string& model, const std::string& written
   Json json{{"model", model}};
   json.update(json_);
   json["peak_rss_bytes"] = peak_rss_bytes();
+  put_run_info(json, "quantize");
   out_.finish(json);
 }
 

@@ -9,6 +9,7 @@
 #include "cli/model_input.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/run_info.h"
 #include "cli/verbs.h"
 #include "data/dataset.h"
 #include "data/image.h"
@@ -127,6 +128,7 @@ int run(const RunFlags& flags) {
     }
     json["images"].push_back({{"image", flags.images[i]}, {"top", std::move(top)}});
   }
+  put_run_info(json, "run");
   flags.output.finish(json);
   return 0;
 }

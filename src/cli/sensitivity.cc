@@ -11,6 +11,7 @@
 #include "cli/model_input.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/run_info.h"
 #include "cli/verbs.h"
 #include "evaluator/judge.h"
 #include "evaluator/resources.h"
@@ -174,6 +175,7 @@ class SensitivityTable {
     json_["blocks"] = std::move(json_blocks_);
     json_["kept"] = std::move(kept);
     json_["peak_rss_bytes"] = peak_rss_bytes();
+    put_run_info(json_, "sensitivity");
     out_.finish(json_);
   }
 

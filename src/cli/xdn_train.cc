@@ -9,6 +9,7 @@
 #include "cli/model_input.h"
 #include "cli/process.h"
 #include "cli/progress.h"
+#include "cli/run_info.h"
 #include "cli/train_data.h"
 #include "cli/train_flags.h"
 #include "evaluator/resources.h"
@@ -215,6 +216,7 @@ void finish(const TrainFlags& flags, const TrainResult& result) {
   json["precision"] = flags.precision;
   json["device"] = result.cuda ? "cuda" : "cpu";
   json["peak_rss_bytes"] = peak_rss_bytes();
+  put_run_info(json, "train");
   out.finish(json);
 }
 
@@ -243,6 +245,7 @@ void write_scores(const TrainFlags& flags, ModelInput& model, const training::Im
   json["images"] = file.images;
   json["layers"] = file.layers.size();
   json["filters"] = filters;
+  put_run_info(json, "train");
   out.finish(json);
 }
 

@@ -52,6 +52,25 @@ TEST_F(OutputOf, NamesThatAreNotUtf8) {
   EXPECT_FALSE(Json::parse(read_text(dir_ / "info.json"), nullptr, false).is_discarded());
 }
 
+TEST_F(OutputOf, JsonTellsHowItCameAbout) {
+  std::filesystem::copy(model_, dir_ / "it's my net.onnx");
+  const Finished finished =
+      run_xdn({"info", "it's my net.onnx", "--json", "-"}, {.cwd = dir_.path().string()});
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  EXPECT_THAT(finished.out, ::testing::StartsWith("{\n \"command\":"));
+  const Json json = Json::parse(finished.out);
+  EXPECT_EQ(json["command"], R"(xdn info 'it'\''s my net.onnx' --json -)");
+  EXPECT_EQ(json["verb"], "info");
+  const Json& environment = json["environment"];
+  for (const char* key : {"cpu", "isa_best", "kernel", "xdn_version"})
+    EXPECT_NE(environment.value(key, ""), "") << key;
+  EXPECT_GE(environment["threads_allowed"], 1);
+  EXPECT_GT(environment["ram_bytes"], 1 << 20);
+  EXPECT_THAT(environment["date_utc"].get<std::string>(),
+              ::testing::MatchesRegex("20[0-9][0-9]-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"));
+  EXPECT_EQ(json["layers"], 5);
+}
+
 TEST_F(OutputOf, ClosedStdoutFailsAndSparesTheFiles) {
   const Finished finished = run_xdn({"info", model_, "--json", dir_ / "info.json"}, {.close_stdout = true});
   EXPECT_EQ(finished.code, 1);
