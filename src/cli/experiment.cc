@@ -1,14 +1,15 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "cli/exec_options.h"
 #include "cli/experiment_run.h"
 #include "cli/verbs.h"
 
 namespace xdn::cli {
-
 namespace {
 
 std::string row_names() {

@@ -69,14 +69,14 @@ std::string why_missing(const std::string& model) {
 }
 
 void ExperimentInputs::add_options(CLI::App& app) {
-  const auto model = [&](const char* name, std::string& value, const char* text) {
+  const auto add_model = [&](const char* name, std::string& value, const char* text) {
     app.add_option(name, value, text)->type_name("MODEL");
   };
-  model("--original", original, "The trained model; default: the shared ResNet-50 below $XDN_MODELS");
-  model("--b", b, "It, 60 % of its inner filters left; default: models/resnet50-B.onnx");
-  model("--c", c, "It, pruned too far; default: models/resnet50-C.onnx");
-  model("--pruned", pruned, "It, pruned by latency, float; default: models/resnet50-x6.onnx");
-  model("--best", best, "It, pruned by latency, in 8 bits; default: models/resnet50-x6-int8.onnx");
+  add_model("--original", original, "The trained model; default: the shared ResNet-50 below $XDN_MODELS");
+  add_model("--b", b, "It, 60 % of its inner filters left; default: models/resnet50-B.onnx");
+  add_model("--c", c, "It, pruned too far; default: models/resnet50-C.onnx");
+  add_model("--pruned", pruned, "It, pruned by latency, float; default: models/resnet50-x6.onnx");
+  add_model("--best", best, "It, pruned by latency, in 8 bits; default: models/resnet50-x6-int8.onnx");
   app.add_option("--data", data,
                  "Test images: a folder of JPEG or PNG; default: CIFAR-10's, $XDN_CIFAR10/test")
       ->type_name("DATA");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 
@@ -297,7 +298,8 @@ void ExperimentRun::write() {
   for (const RowResult& result : experiment_.rows) {
     if (result.measured()) experiment_.commands.push_back(result.command);
   }
-  for (const Json& eval : experiment_.evals) experiment_.commands.push_back(eval["command"]);
+  for (const Json& eval : experiment_.evals)
+    experiment_.commands.push_back(eval["command"].get<std::string>());
   json_ = to_json(experiment_);
   json_["tunings"] = stage_->tunings();
   AtomicFile json(tasks_->in_dir("experiment.json"));

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
 #include <filesystem>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/model_input.h"
 #include "cli/quiet_child.h"
@@ -109,7 +109,7 @@ StageModel ExperimentStage::made(const std::string& name, const StageModel& from
   const std::string out = (fs::path(folder) / (name + ".onnx")).string();
   words.insert(words.begin() + 1, from.spec);
   words.insert(words.end(), {"-o", out});
-  const TaskResult result = make({.name = "model " + name,
+  const TaskResult result = make({.name = fmt::format("model {}", name),
                                   .words = std::move(words),
                                   .inputs = files_with_preprocess(from.spec),
                                   .outputs = {out}});
@@ -161,33 +161,18 @@ std::string ExperimentStage::tuning(ModelRole role, const std::string& fusion) {
   const StageModel& found = model(role);
   std::error_code error;
   fs::create_directory(tasks_.in_dir("tuning"), error);
-  const std::string kept = tasks_.in_dir(fmt::format("tuning/{}-{}.json", model_name(role), fusion));
-  Task task{.name = fmt::format("tune {}, fusion {}", model_name(role), fusion),
-            .words = {"tune", found.spec},
-            .inputs = files_with_preprocess(found.spec),
-            .outputs = {kept},
-            .most_seconds = 60 + kMostTuneFactor * static_cast<double>(options_.tune_budget)};
-  const auto add = [&](const char* option, const std::string& value) {
-    if (has_option("tune", option)) task.words.insert(task.words.end(), {option, value});
-  };
-  add("--fusion", fusion);
-  add("--threads", std::to_string(options_.threads));
-  add("--budget", std::to_string(options_.tune_budget));
+  const std::string record = tasks_.in_dir(fmt::format("tuning/{}-{}.json", model_name(role), fusion));
+  const Task task{
+      .name = fmt::format("tune {}, fusion {}", model_name(role), fusion),
+      .words = {"tune", found.spec, "-o", record, "--fusion", fusion, "--threads",
+                std::to_string(options_.threads), "--budget", std::to_string(options_.tune_budget)},
+      .inputs = files_with_preprocess(found.spec),
+      .outputs = {record},
+      .most_seconds = 60 + kMostTuneFactor * static_cast<double>(options_.tune_budget)};
   const TaskResult result = make(task);
-  if (!result.done) return at->second;
-  // The tuner's own record is keyed by model and machine; the next tuning with another fusion replaces it.
-  if (result.fresh) {
-    const auto record = result.json.find("record");
-    if (record == result.json.end() || !record->is_string()) {
-      note_(task.name + ": names no record");
-      return at->second;
-    }
-    AtomicFile copy(kept);
-    copy.write(read_file(record->get<std::string>()));
-    copy.commit();
-  }
+  if (!result.done || !fs::exists(record, error)) return at->second;
   tunings_.push_back({{"model", model_name(role)}, {"fusion", fusion}, {"tune", result.json}});
-  return at->second = kept;
+  return at->second = record;
 }
 
 ExperimentStage::RowTask ExperimentStage::own_task(const Row& row) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -20,7 +21,7 @@ struct StageOptions {
 
 /// A MODEL, or why there is none.
 struct StageModel {
-  std::string spec, missing;
+  std::string spec = {}, missing = {};
 };
 
 /// What rows work on - a pack, models in other formats and precisions, tuning records - each made once, by a
@@ -33,8 +34,8 @@ class ExperimentStage {
 
   /// The command that measures the row; `missing` says why there is none.
   struct RowTask {
-    Task task;
-    std::string missing;
+    Task task = {};
+    std::string missing = {};
   };
   RowTask row_task(const experiment::Row& row);
   /// A pass of ours that also tells whatever xdn eval can tell; `row` has a task.

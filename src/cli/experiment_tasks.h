@@ -12,21 +12,22 @@ namespace xdn::cli {
 /// A command of an experiment. Equal name, words, inputs, program and machine: equal result, so that it need
 /// not run again.
 struct Task {
-  std::string name;  ///< for people, and to tell equal commands apart that are run for different ends
-  std::vector<std::string> words;   ///< without --json, which is added; the first is a verb, or a program
-  std::vector<std::string> extra;   ///< further words, which do not decide whether a result can be taken over
-  std::vector<std::string> inputs;  ///< files whose content decides the result
-  std::vector<std::string> outputs;  ///< files that must still be there for a result to count
-  bool own = true;                   ///< the first word is a verb of ours
-  bool json = true;                  ///< understands --json FILE
+  std::string name = {};  ///< for people, and to tell equal commands apart that are run for different ends
+  std::vector<std::string> words = {};  ///< without --json, which is added; the first is a verb, or a program
+  std::vector<std::string> extra =
+      {};  ///< further words, which do not decide whether a result can be taken over
+  std::vector<std::string> inputs = {};   ///< files whose content decides the result
+  std::vector<std::string> outputs = {};  ///< files that must still be there for a result to count
+  bool own = true;                        ///< the first word is a verb of ours
+  bool json = true;                       ///< understands --json FILE
   bool whole = false;  ///< keeps what grows with the number of classes, too: matrices, samples, layers
   double most_seconds = 900;
 };
 
 struct TaskResult {
   bool done = false;
-  bool fresh = false;  ///< it ran now
-  std::string reason;  ///< why not
+  bool fresh = false;       ///< it ran now
+  std::string reason = {};  ///< why not
   int code = 0;
   double wall = 0;
   nlohmann::ordered_json json = nlohmann::ordered_json::object();

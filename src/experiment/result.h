@@ -12,12 +12,12 @@ namespace xdn::experiment {
 /// What was measured of a row.
 struct RowResult {
   const Row* row = nullptr;
-  std::vector<double> seconds;  ///< of whole passes, in the order of measuring
+  std::vector<double> seconds = {};  ///< of whole passes, in the order of measuring
   int64_t images = 0, correct = 0;
-  double macs = 0;       ///< effective multiply-accumulates of an image; 0: unknown
-  std::string settings;  ///< "int8 on avx512vnni, 2 x 1 threads, tiles of 48", "batches of 128"
-  std::string command;   ///< that measures it again
-  std::string missing;   ///< why there are no seconds
+  double macs = 0;            ///< effective multiply-accumulates of an image; 0: unknown
+  std::string settings = {};  ///< "int8 on avx512vnni, 2 x 1 threads, tiles of 48", "batches of 128"
+  std::string command = {};   ///< that measures it again
+  std::string missing = {};   ///< why there are no seconds
 
   bool measured() const { return !seconds.empty(); }
   double accuracy() const { return static_cast<double>(correct) / static_cast<double>(images); }

@@ -18,10 +18,10 @@ struct Row {
   Group group = Group::kVariants;
   ModelRole model = ModelRole::kOriginal;
   Engine engine = Engine::kXdn;
-  std::string_view fusion;  ///< of XDN: off, traditional or aggressive
-  bool online = false;      ///< images are decoded while the clock runs
-  bool tuned = false;       ///< of XDN: with a record of xdn tune
-  double ms_2019 = 0;       ///< what 2019 published for it; 0: nothing
+  std::string_view fusion = {};  ///< of XDN: off, traditional or aggressive
+  bool online = false;           ///< images are decoded while the clock runs
+  bool tuned = false;            ///< of XDN: with a record of xdn tune
+  double ms_2019 = 0;            ///< what 2019 published for it; 0: nothing
   double accuracy_2019 = 0;
 };
 
