@@ -132,7 +132,8 @@ void ExperimentRun::prepare_rows() {
     if (wanted(row)) experiment_.rows.push_back({.row = &row});
   }
   for (RowResult& result : experiment_.rows) {
-    auto [task, missing] = stage_->row_task(*result.row);
+    auto [task, missing, tuned] = stage_->row_task(*result.row);
+    result.tuned = tuned;
     if (missing.empty()) {
       result.macs = stage_->macs(result.row->model);
       if (result.row->engine == Engine::kXdn) {
@@ -294,12 +295,15 @@ void ExperimentRun::measure_details() {
 }
 
 void ExperimentRun::write() {
-  experiment_.commands = stage_->commands();
+  std::vector<std::string>& commands = experiment_.commands;
+  commands = stage_->commands();
+  const auto add = [&](const std::string& command) {
+    if (std::find(commands.begin(), commands.end(), command) == commands.end()) commands.push_back(command);
+  };
   for (const RowResult& result : experiment_.rows) {
-    if (result.measured()) experiment_.commands.push_back(result.command);
+    if (result.measured()) add(result.command);
   }
-  for (const Json& eval : experiment_.evals)
-    experiment_.commands.push_back(eval["command"].get<std::string>());
+  for (const Json& eval : experiment_.evals) add(eval["command"].get<std::string>());
   json_ = to_json(experiment_);
   json_["tunings"] = stage_->tunings();
   AtomicFile json(tasks_->in_dir("experiment.json"));

@@ -184,12 +184,13 @@ ExperimentStage::RowTask ExperimentStage::own_task(const Row& row) {
             .inputs = files_with_preprocess(found.spec)};
   if (row.online) task.words.emplace_back("--online");
   if (options_.limit > 0) task.words.insert(task.words.end(), {"--limit", std::to_string(options_.limit)});
+  std::string record;
   if (has_option("eval", "--tuning")) {
-    const std::string record = row.tuned ? tuning(row.model, std::string(row.fusion)) : "";
+    if (row.tuned) record = tuning(row.model, std::string(row.fusion));
     task.words.insert(task.words.end(), {"--tuning", record.empty() ? "off" : record});
     if (!record.empty()) task.inputs.push_back(record);
   }
-  return {.task = std::move(task)};
+  return {.task = std::move(task), .tuned = !record.empty()};
 }
 
 ExperimentStage::RowTask ExperimentStage::peer_task(const Row& row) {

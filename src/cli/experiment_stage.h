@@ -32,10 +32,11 @@ class ExperimentStage {
   /// `say` hears what is being made; `note` what could not be.
   ExperimentStage(TaskRunner& tasks, const ExperimentInputs& inputs, StageOptions options, Say say, Say note);
 
-  /// The command that measures the row; `missing` says why there is none.
+  /// The command that measures the row; `missing` says why there is none, `tuned` that it has a record.
   struct RowTask {
     Task task = {};
     std::string missing = {};
+    bool tuned = false;
   };
   RowTask row_task(const experiment::Row& row);
   /// A pass of ours that also tells whatever xdn eval can tell; `row` has a task.

@@ -25,7 +25,7 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kSelf = "/proc/self/exe";
 
 /// Not kept with every pass.
-constexpr std::array kNotKept{"confusion", "per_class", "samples", "profile", "classes"};
+constexpr std::array kNotKept{"confusion", "per_class", "samples", "profile", "classes", "table", "layers"};
 
 std::vector<std::string> all_words(const Task& task) {
   std::vector<std::string> words = task.words;

@@ -20,7 +20,7 @@ struct Task {
   std::vector<std::string> outputs = {};  ///< files that must still be there for a result to count
   bool own = true;                        ///< the first word is a verb of ours
   bool json = true;                       ///< understands --json FILE
-  bool whole = false;  ///< keeps what grows with the number of classes, too: matrices, samples, layers
+  bool whole = false;  ///< keeps what grows with classes and layers, too: matrices, samples, tables
   double most_seconds = 900;
 };
 

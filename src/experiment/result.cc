@@ -90,7 +90,7 @@ Json settings_table(const Experiment& experiment) {
     if (!result.measured()) continue;
     const Row& row = *result.row;
     out["rows"].push_back({row.name, engine_name(row.engine), model_name(row.model), row.fusion,
-                           row.online ? "decoded on the way" : "decoded before", row.tuned ? "yes" : "no",
+                           row.online ? "decoded on the way" : "decoded before", result.tuned ? "yes" : "no",
                            result.settings});
   }
   return out;
@@ -185,12 +185,15 @@ Json headline_json(const Headline& found, const Experiment& experiment) {
 std::string headline_note(const Headline& found, const Experiment& experiment) {
   if (found.from == nullptr) return "No headline: ONNX Runtime was not measured on the original in float32.";
   if (found.best == nullptr) return "No headline: no row of XDN is as accurate as the original.";
+  const std::string range =
+      found.lo == found.hi
+          ? ""
+          : fmt::format(" ({} to {} between slowest and fastest passes)", times(found.lo), times(found.hi));
   return fmt::format(
-      "ONNX Runtime, float32, original: {} ms. XDN, {}, accuracy {:.4f} (original {:.4f}): {} ms. That is {} "
-      "({} to {} between slowest and fastest passes).",
+      "ONNX Runtime, float32, original: {} ms. XDN, {}, accuracy {:.4f} (original {:.4f}): {} ms. That is "
+      "{}{}.",
       ms(median_of(*found.from)), found.best->row->name, found.best->accuracy(),
-      experiment.find(kOriginalRow)->accuracy(), ms(median_of(*found.best)), times(found.ratio),
-      times(found.lo), times(found.hi));
+      experiment.find(kOriginalRow)->accuracy(), ms(median_of(*found.best)), times(found.ratio), range);
 }
 
 Json rows_json(const Experiment& experiment) {
@@ -213,6 +216,7 @@ Json rows_json(const Experiment& experiment) {
       row["seconds_max"] = all.max;
       row["images_per_second"] = rate(result);
       row["settings"] = result.settings;
+      row["tuned"] = result.tuned;
     }
     if (!result.command.empty()) row["command"] = result.command;
     out.push_back(std::move(row));

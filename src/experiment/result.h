@@ -16,6 +16,7 @@ struct RowResult {
   int64_t images = 0, correct = 0;
   double macs = 0;            ///< effective multiply-accumulates of an image; 0: unknown
   std::string settings = {};  ///< "int8 on avx512vnni, 2 x 1 threads, tiles of 48", "batches of 128"
+  bool tuned = false;         ///< with a record of xdn tune
   std::string command = {};   ///< that measures it again
   std::string missing = {};   ///< why there are no seconds
 

@@ -118,6 +118,17 @@ TEST(ExperimentJson, SaysWhatIsMissing) {
   EXPECT_EQ(rows[1][8], "304");
 }
 
+TEST(ExperimentJson, SettingsTellWhatWasTuned) {
+  Experiment experiment = example();
+  experiment.rows[1].tuned = true;
+  const Json json = to_json(experiment);
+  const Json& rows = table_named(json, "Settings")["rows"];
+  ASSERT_EQ(rows.size(), 6u);
+  EXPECT_EQ(rows[1][5], "yes");
+  EXPECT_EQ(rows[2][5], "no");
+  EXPECT_EQ(json["rows"][1]["tuned"], true);
+}
+
 TEST(ExperimentJson, AaTellsOfANoisyMachine) {
   Experiment experiment = example();
   EXPECT_EQ(to_json(experiment)["aa"]["within"], true);
