@@ -1,9 +1,10 @@
-// OpenCV's dnn module as a worker; see protocol.mjs. Takes float32 n c h w.
+// OpenCV's dnn module, and its image decoders, as a worker; see protocol.mjs. Takes float32 n c h w.
 
 #include <opencv2/core.hpp>
 #include <opencv2/dnn.hpp>
 
 #include "base/error.h"
+#include "peers/opencv_decode.h"
 #include "peers/worker.h"
 
 namespace {
@@ -37,6 +38,8 @@ class OpenCvEngine : public xdn::bench::Engine {
     if (result.type() != CV_32F || !result.isContinuous()) throw xdn::failure("unexpected output");
     out.assign(result.ptr<float>(), result.ptr<float>() + result.total());
   }
+
+  json decode(const json& request) override { return xdn::bench::decode_with_opencv(request); }
 
  private:
   cv::dnn::Net net_;

@@ -8,9 +8,13 @@
 //       -> {"ok": true, "images": N, "seconds": S}
 //   {"do": "pass", "batch": B, "file": F}             every image once; outputs to F as raw float32
 //       -> {"ok": true, "images": N, "seconds": S, "outputs": PER_IMAGE}
+//   {"do": "decode", "list": F, "dims": [c, h, w], "pixels": {...}, "threads": T, "file": OUT}
+//       the images whose paths are the lines of F, as OUT: f32, N x c x h x w
+//                                                     -> {"ok": true, "images": N, "seconds": S, "about": TEXT}
 //   anything that fails                               -> {"ok": false, "error": TEXT}
 //
-// Seconds are measured inside the worker, around its inference calls alone.
+// Seconds are measured inside the worker, around its inference calls alone; those of "decode" from opening the first
+// image file to the last float in memory.
 
 import {spawn} from 'node:child_process';
 import {createInterface} from 'node:readline';

@@ -81,6 +81,8 @@ json pass_over(Engine& engine, const WorkerData& data, const json& request) {
 
 }  // namespace
 
+json Engine::decode(const json&) { throw input_error("decodes no images"); }
+
 int serve(Engine& engine) {
   WorkerData data;
   std::string line;
@@ -93,6 +95,8 @@ int serve(Engine& engine) {
         const auto start = Clock::now();
         answer = engine.load(request);
         answer["seconds"] = seconds_since(start);
+      } else if (verb == "decode") {
+        answer = engine.decode(request);
       } else if (verb == "data") {
         data = map_data(request);
       } else if (data.images < 1) {
