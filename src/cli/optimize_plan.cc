@@ -44,7 +44,9 @@ double first_share(const OptimizeFlags& flags, const OptimizePlan& plan, const M
   try {
     const pruning::LatencyTable table = pruning::read_latency_table(flags.latency_table);
     const double whole = table.predict(model.graph);
-    if (request.target_seconds) share = *request.target_seconds / whole;
+    const std::string& precision = table.data().precision;
+    const double gain = precision == "int8" ? 1 : plan.int8_gain(precision == "fp32" ? "f32" : precision);
+    if (request.target_seconds) share = *request.target_seconds / (whole / gain);
   } catch (Error& error) {
     throw error.in_file(flags.latency_table);
   }
@@ -74,12 +76,12 @@ double OptimizePlan::total() const {
   return product;
 }
 
-double OptimizePlan::int8_gain() const {
-  const auto peak = [&](const char* arith) {
+double OptimizePlan::int8_gain(const std::string& from) const {
+  const auto peak = [&](const std::string& arith) {
     const auto at = peaks.find(arith);
     return at == peaks.end() ? 0 : at->second;
   };
-  return peak("f32") > 0 ? std::max(1.0, peak("i8") / peak("f32")) : 1;
+  return peak(from) > 0 ? std::max(1.0, peak("i8") / peak(from)) : 1;
 }
 
 OptimizePlan make_optimize_plan(const OptimizeFlags& flags, const ModelInput& model) {

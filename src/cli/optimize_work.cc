@@ -247,7 +247,8 @@ Made OptimizeWork::table(const Job& job) {
   const double least = plan_by_search(model.graph, alike, cost, options).cost + table.fixed_seconds();
   // Where a time is asked for, it is the finished model's.
   const std::string& precision = table.data().precision;
-  double finished = precision == "int8" ? whole : whole / plan_.int8_gain();
+  double finished = whole;
+  if (precision != "int8") finished /= plan_.int8_gain(precision == "fp32" ? "f32" : precision);
   if (flags_.single_stream()) finished = measure("").seconds / plan_.int8_gain();
   made.details["seconds"] = finished;
   made.details["predicted_ms"] = 1e3 * whole;
