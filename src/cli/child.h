@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -20,5 +22,20 @@ void check_program(const std::string& program);
 /// process, and it ends when this process dies in whatever way. Throws what become_program throws, and a
 /// failure where a signal ended it.
 int run_child(const std::string& program, const std::vector<std::string>& words, bool stdout_to_stderr);
+
+/// How long a child may go on.
+struct ChildLimits {
+  double seconds = std::numeric_limits<double>::infinity();
+  std::function<bool()> stop = {};  ///< asked a few times a second; true: it is over
+  std::string stdout_path = {};     ///< what it prints for people goes to this file, behind what is there
+};
+struct ChildEnd {
+  int code = 0;          ///< 128 + the signal, where one ended it
+  bool stopped = false;  ///< by a limit
+};
+/// As run_child, but a child that reaches a limit gets what Ctrl-C would give it, and SIGKILL where that does
+/// not end it within five seconds.
+ChildEnd run_child(const std::string& program, const std::vector<std::string>& words,
+                   const ChildLimits& limits);
 
 }  // namespace xdn::cli

@@ -26,26 +26,6 @@ void check_names(const Graph& graph) {
   }
 }
 
-void check_data(const PruneFlags& flags, const ModelInput& model) {
-  std::vector<std::string> classes;
-  for (const std::string& data : {flags.data, flags.val, flags.test}) {
-    if (data.empty()) continue;
-    const auto images = open_images(data, Split::kAuto, model);
-    check_classes(model, *images);
-    if (classes.empty()) classes = images->classes();
-    if (classes == images->classes()) continue;
-    throw input_error(fmt::format("has other classes than {}, or in another order", printable(flags.data)))
-        .in_file(data);
-  }
-}
-
-void check_teacher(const PruneFlags& flags, const ModelInput& model) {
-  const std::string& teacher = flags.learning.teacher;
-  if (teacher.empty() || teacher == "none") return;
-  const ModelInput loaded = load_model_input(teacher, {});
-  check_classes(loaded, *open_images(flags.data, Split::kAuto, model));
-}
-
 }  // namespace
 
 void check_prune_request(const PruneFlags& flags) {
@@ -66,8 +46,31 @@ void check_prune_request(const PruneFlags& flags) {
 void check_prune_input(const PruneFlags& flags, const ModelInput& model) {
   check_names(model.graph);
   (void)pruning::find_groups(model.graph, {flags.keep.begin(), flags.keep.end()});
-  check_data(flags, model);
-  check_teacher(flags, model);
+  check_data({flags.data, flags.val, flags.test}, model);
+  check_teacher(flags.learning.teacher, flags.data, model);
+}
+
+void check_data(const std::vector<std::string>& data, const ModelInput& model) {
+  const std::string* first = nullptr;
+  std::vector<std::string> classes;
+  for (const std::string& path : data) {
+    if (path.empty()) continue;
+    const auto images = open_images(path, Split::kAuto, model);
+    check_classes(model, *images);
+    if (first == nullptr) {
+      first = &path;
+      classes = images->classes();
+    }
+    if (classes == images->classes()) continue;
+    throw input_error(fmt::format("has other classes than {}, or in another order", printable(*first)))
+        .in_file(path);
+  }
+}
+
+void check_teacher(const std::string& teacher, const std::string& data, const ModelInput& model) {
+  if (teacher.empty() || teacher == "none") return;
+  const ModelInput loaded = load_model_input(teacher, {});
+  check_classes(loaded, *open_images(data, Split::kAuto, model));
 }
 
 }  // namespace xdn::cli

@@ -13,4 +13,11 @@ void check_prune_request(const PruneFlags& flags);
 /// model has outputs or than each other, a teacher that does not fit. Throws an input error.
 void check_prune_input(const PruneFlags& flags, const ModelInput& model);
 
+/// Input error where one of these data sets (empty: none) has other classes than the model has outputs, or
+/// than another one.
+void check_data(const std::vector<std::string>& data, const ModelInput& model);
+/// Input error where the teacher (empty, or "none": none) does not give a prediction for each class of the
+/// data.
+void check_teacher(const std::string& teacher, const std::string& data, const ModelInput& model);
+
 }  // namespace xdn::cli

@@ -49,7 +49,15 @@ Amount amount(const char* option, const std::string& text, std::span<const Unit>
                      names, printable(text)));
 }
 
-/// Options of a group that training shares, as they were given.
+std::string file_digest(const std::string& path) {
+  const std::string bytes = read_file(path);
+  return sha256_hex(bytes.data(), bytes.size());
+}
+
+}  // namespace
+
+std::optional<Amount> parse_time_amount(const std::string& text) { return parse_amount(text, kTimes); }
+
 std::vector<std::string> given_words(const CLI::App& app, const char* group) {
   std::vector<std::string> words;
   for (const CLI::Option* option : app.get_options()) {
@@ -64,13 +72,6 @@ std::vector<std::string> given_words(const CLI::App& app, const char* group) {
   }
   return words;
 }
-
-std::string file_digest(const std::string& path) {
-  const std::string bytes = read_file(path);
-  return sha256_hex(bytes.data(), bytes.size());
-}
-
-}  // namespace
 
 void PruneFlags::add_options(CLI::App& app) {
   const char* const kTarget = "How far (one of these)";

@@ -21,6 +21,12 @@ struct Amount {
   bool share = true;
 };
 
+/// A share between 0 and 1, or a number with us, ms or s; nothing where the text is neither.
+std::optional<Amount> parse_time_amount(const std::string& text);
+/// Options of a group that training shares, as they were given, as words of a command line; without --epochs,
+/// --teacher and --warmup.
+std::vector<std::string> given_words(const CLI::App& app, const char* group);
+
 /// What xdn prune takes.
 struct PruneFlags {
   std::string model, data, val, test, out, run, plan;
