@@ -32,7 +32,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kHalvingBudget = 70, kGridBudget = 570;
+constexpr double kHalvingBudget = 80, kGridBudget = 570;
 /// Images that slices of work are made of: enough for the largest tiles of many threads, within 64 MiB.
 constexpr int64_t kMostImages = 16384, kMostImageBytes = int64_t{64} << 20;
 constexpr int64_t kMostGivenBytes = int64_t{8} << 30;
@@ -316,7 +316,7 @@ Action add_tune(CLI::App& app) {
   const auto seconds = [&](const char* name, double& value, const char* text) {
     app.add_option(name, value, text)->check(CLI::Range(1.0, 1e6))->type_name("SECONDS");
   };
-  seconds("--budget", flags->budget, "Time for all of it; default: 70 for halving, 570 for grid");
+  seconds("--budget", flags->budget, "Time for all of it; default: 80 for halving, 570 for grid");
   app.add_option("-o,--output", flags->record,
                  "The record; default: MODEL.tuning.json beside the model, else in the cache folder")
       ->type_name("FILE");

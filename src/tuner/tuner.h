@@ -22,7 +22,7 @@ enum class ScoreKind : uint8_t { kTime, kWeighted, kPareto };
 
 struct TuneOptions {
   SearchKind search = SearchKind::kHalving;
-  double budget = 70;  ///< seconds, of everything
+  double budget = 80;  ///< seconds, of everything
   int threads = 1;     ///< that settings may use
   /// Precisions that may be chosen; empty: the file's own.
   std::vector<std::optional<Precision>> precisions{std::nullopt};
