@@ -172,6 +172,7 @@ Action add_bench(CLI::App& app) {
   add_size_option(app, flags->pixels.size);
   flags->output.add_option(app);
   flags->exec.add_options(app);
+  flags->exec.add_tuning_option(app);
   return [flags] { return run(*flags); };
 }
 

@@ -263,6 +263,7 @@ Action add_eval(CLI::App& app) {
   flags->output.add_option(app);
   flags->pixels.add_options(app);
   flags->exec.add_options(app);
+  flags->exec.add_tuning_option(app);
   return [flags] { return run(*flags); };
 }
 

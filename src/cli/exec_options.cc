@@ -73,6 +73,22 @@ void ExecFlags::add_choices(CLI::App& app, const std::string& suffix, const std:
          "; default: traditional");
 }
 
+void ExecFlags::add_tuning_option(CLI::App& app) {
+  tuning.clear();
+  app.add_option("--tuning", tuning, "Record of xdn tune; default: the model's own, if it has one")
+      ->type_name("FILE|off")
+      ->group(kGroup);
+}
+
+void ExecFlags::add_build_choices(CLI::App& app) {
+  add_choice(app, "--isa", isa, names_of(kIsas, isa_name),
+             "Instruction set; default: the best this machine has")
+      ->group(kGroup);
+  add_choice(app, "--fusion", fusion, names_of(kFusions, [](const FusionName& f) { return f.name; }),
+             "Fusion at load; default: traditional")
+      ->group(kGroup);
+}
+
 void ExecFlags::add_options(CLI::App& app) {
   const auto number = [&](const char* name, int& value, int most, const char* text) {
     app.add_option(name, value, text)->check(whole_number(1, most))->type_name("N")->group(kGroup);
@@ -106,6 +122,7 @@ void put_settings(nlohmann::ordered_json& json, const ExecSettings& settings) {
   json["data_parallel"] = settings.data_parallel;
   json["model_parallel"] = settings.model_parallel;
   json["batch_tile"] = settings.batch_tile;
+  json["huge_pages"] = settings.huge_pages;
 }
 
 std::string settings_line(const ExecSettings& settings) {

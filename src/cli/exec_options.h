@@ -12,14 +12,19 @@ namespace xdn::cli {
 struct ExecFlags {
   std::string isa, fusion, precision;
   int threads = 0, data_parallel = 0, model_parallel = 0, batch_tile = 0;
+  std::string tuning = "off";  ///< a record's path; "off": none; empty: the model's own, if it has one
 
   void add_options(CLI::App& app);
+  /// --tuning FILE|off, and from now on the model's own by default.
+  void add_tuning_option(CLI::App& app);
+  /// --isa and --fusion.
+  void add_build_choices(CLI::App& app);
   /// --isaSUFFIX, --precisionSUFFIX and --fusionSUFFIX, whose help ends with `text`.
   void add_choices(CLI::App& app, const std::string& suffix, const std::string& text);
   ExecOptions options() const;
 };
 
-/// "isa", "precision", "data_parallel", "model_parallel", "batch_tile": what was chosen.
+/// "isa", "precision", "data_parallel", "model_parallel", "batch_tile", "huge_pages": what was chosen.
 void put_settings(nlohmann::ordered_json& json, const ExecSettings& settings);
 /// "fp32 on avx512, 2 x 1 threads, tiles of 32"
 std::string settings_line(const ExecSettings& settings);

@@ -158,6 +158,7 @@ Action add_info(CLI::App& app) {
   dot->excludes(text);
   flags->output.add_option(app);
   flags->exec.add_options(app);
+  flags->exec.add_tuning_option(app);
   return [flags] { return run(*flags); };
 }
 

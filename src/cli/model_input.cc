@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/tuning.h"
 #include "evaluator/resources.h"
 #include "formats/model_io.h"
 
@@ -162,6 +163,7 @@ Executor make_executor(ModelInput& model, const ExecFlags& flags, bool images_ar
   ExecOptions options = flags.options();
   options.pixels = model.pixel_map(images_are_bgr);
   options.batch_hint = batch_hint;
+  use_tuning(model, flags, options);
   try {
     check_precision(model.graph, options);
     return Executor(std::move(model.graph), std::move(options));

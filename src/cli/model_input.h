@@ -45,7 +45,8 @@ ModelInput load_model_input(const std::string& spec, const PixelFlags& flags);
 /// Where nobody said how images become the input, says so: the model hardly was trained on bytes.
 void warn_of_raw_pixels(const ModelInput& model);
 
-/// Plans the model; errors name it. int8 for a model without quantized layers is refused.
+/// Plans the model, by its tuning record where the flags let it; errors name it. int8 for a model without
+/// quantized layers is refused.
 Executor make_executor(ModelInput& model, const ExecFlags& flags, bool images_are_bgr, int64_t batch_hint);
 
 /// The part of a MODEL that names its graph: "net.prototxt" of "net.prototxt:weights.caffemodel".

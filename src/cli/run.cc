@@ -149,6 +149,7 @@ Action add_run(CLI::App& app) {
   flags->output.add_option(app);
   flags->pixels.add_options(app);
   flags->exec.add_options(app);
+  flags->exec.add_tuning_option(app);
   return [flags] { return run(*flags); };
 }
 

@@ -1,5 +1,3 @@
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -8,15 +6,8 @@
 
 namespace xdn {
 
-PackedWeights::PackedWeights(int64_t count) : size(count) {
-  constexpr size_t kHugePage = size_t{2} << 20;
-  const size_t total = static_cast<size_t>(count) + 64;
-  const bool huge = total >= kHugePage;
-  bytes = allocate_aligned(total, huge ? kHugePage : 64, false);
-#ifdef MADV_HUGEPAGE
-  if (huge) (void)madvise(bytes.get(), total, MADV_HUGEPAGE);
-#endif
-}
+PackedWeights::PackedWeights(int64_t count, bool huge_pages)
+    : bytes(allocate_pages(count + 64, huge_pages)), size(count) {}
 
 namespace {
 

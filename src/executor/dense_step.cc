@@ -50,12 +50,11 @@ void Epilogue::apply(GemmArgs& args) const {
   args.in_range = in_range;
 }
 
-std::vector<Panel> make_panels(int64_t oc, const KernelTable& table, Arith arith, bool exact_columns) {
-  const int most = table.gemm[static_cast<size_t>(arith)].most_vectors;
+std::vector<Panel> make_panels(int64_t oc, int lanes, int most, bool exact_columns) {
   std::vector<Panel> panels;
   for (int64_t first = 0; first < oc;) {
-    const int64_t vectors = std::min<int64_t>(most, (oc - first + table.lanes - 1) / table.lanes);
-    const int64_t width = vectors * table.lanes;
+    const int64_t vectors = std::min<int64_t>(most, (oc - first + lanes - 1) / lanes);
+    const int64_t width = vectors * lanes;
     panels.push_back({first, static_cast<int>(vectors), exact_columns ? std::min(width, oc - first) : width});
     first += width;
   }
@@ -100,7 +99,7 @@ class DenseStep final : public Step {
   void pack(const DenseSpec& spec);
   void add_columns(const DenseSpec& spec);
   void add_starts(const DenseSpec& spec);
-  void order_loops(int parts);
+  void order_loops(int parts, LoopOrder order);
   void describe();
   void run_panel(const TileContext& context, int64_t group, const Panel& panel, size_t run) const;
   int64_t padded_columns() const { return group_ * panel_columns_; }
@@ -135,7 +134,8 @@ DenseStep::DenseStep(const Plan& plan, const DenseSpec& spec, const KernelTable&
   arith = spec.arith;
   const int64_t oc = plan.buffer(dst_).channels;
   oc_group_ = oc / group_;
-  panels_ = make_panels(oc_group_, table, arith, group_ > 1);
+  const int most = family_.most_vectors, asked = spec.layout.panel_vectors;
+  panels_ = make_panels(oc_group_, lanes_, asked > 0 ? std::min(asked, most) : most, group_ > 1);
   for (const Panel& panel : panels_) panel_columns_ += panel.vectors * lanes_;
   for (size_t o = 0; o < spec.operands.size(); ++o) {
     const DenseOperand& operand = spec.operands[o];
@@ -145,7 +145,7 @@ DenseStep::DenseStep(const Plan& plan, const DenseSpec& spec, const KernelTable&
   }
   pack(spec);
   add_columns(spec);
-  order_loops(parts);
+  order_loops(parts, spec.layout.order);
   add_starts(spec);
   for (const DenseOperand& operand : spec.operands) reads.push_back(operand.src);
   if (epilogue_.residual >= 0) reads.push_back(epilogue_.residual);
@@ -165,8 +165,10 @@ void DenseStep::describe() {
                   operands_.size() > 1 ? " +conv" : "", epilogue_.residual >= 0 ? " +residual" : "");
   for (int v = family_.most_vectors; v > 0; --v) {
     if (v == vectors) continue;
-    const std::string reason = v > vectors ? fmt::format("{} output channels leave columns empty", oc_group_)
-                                           : "reads the source more often";
+    const std::string reason = (v - 1) * lanes_ >= oc_group_
+                                   ? fmt::format("{} output channels leave columns empty", oc_group_)
+                               : v > vectors ? "the tuning record asks for less"
+                                             : "reads the source more often";
     refused += fmt::format("{}{}: {}", refused.empty() ? "" : "; ", block(v), reason);
   }
 }
@@ -176,7 +178,7 @@ void DenseStep::pack(const DenseSpec& spec) {
   for (size_t o = 0; o < operands_.size(); ++o) {
     total += padded_columns() * runs_.used_taps(o) * operands_[o].words * kWord;
   }
-  weights_ = PackedWeights(total);
+  weights_ = PackedWeights(total, plan_.huge_pages);
   std::byte* out = weights_.data();
   for (size_t o = 0; o < operands_.size(); ++o) {
     Operand& operand = operands_[o];
@@ -251,7 +253,7 @@ void DenseStep::add_starts(const DenseSpec& spec) {
 
 /// Whichever of source and weights is read again and again should be the one that stays in L2. Threads share
 /// the (group, panel, run) triples; where those are few, runs are halved until everyone has work.
-void DenseStep::order_loops(int parts) {
+void DenseStep::order_loops(int parts, LoopOrder order) {
   int64_t position_bytes = 0, source_bytes = 0;
   for (const Operand& operand : operands_) {
     const Buffer& src = plan_.buffer(operand.src);
@@ -259,8 +261,12 @@ void DenseStep::order_loops(int parts) {
     source_bytes += src.bytes(plan_.tile);
   }
   const auto panels = static_cast<int64_t>(panels_.size());
-  runs_outside_ =
-      group_ == 1 && panels > 1 && weights_.size <= kResidentWeightBytes && source_bytes > kSourceBlockBytes;
+  const bool choice = group_ == 1 && panels > 1;
+  const bool pays = weights_.size <= kResidentWeightBytes && source_bytes > kSourceBlockBytes;
+  runs_outside_ = choice && (order == LoopOrder::kChosen ? pays : order == LoopOrder::kRowsOuter);
+  layout = {panels_.front().vectors, !choice         ? LoopOrder::kChosen
+                                     : runs_outside_ ? LoopOrder::kRowsOuter
+                                                     : LoopOrder::kPanelsOuter};
   if (runs_outside_) runs_.limit(std::max<int64_t>(1, kSourceBlockBytes / position_bytes));
   if (parts > 1) runs_.split((2 * parts + group_ * panels - 1) / (group_ * panels));
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "executor/executor.h"
+#include "executor/pages.h"
 #include "executor/plan.h"
 #include "graph/op.h"
 
@@ -44,6 +45,7 @@ struct DenseSpec {
   std::vector<float> bias;   ///< [oc] or empty
   std::vector<float> scale;  ///< i8: [oc]
   Epilogue epilogue;
+  LayerLayout layout;  ///< asked for
 };
 
 /// Kernel positions, of all operands together, that a step takes.
@@ -59,22 +61,21 @@ std::unique_ptr<Step> make_dense_step(const Plan& plan, const DenseSpec& spec,
 /// are one tap: alone, a pixel's channels do not fill a vector's worth of work.
 bool stem_pays(int64_t ic, const Window& window, int64_t group);
 
-/// Panels of output channels: widths in vectors, descending, covering oc.
+/// Panels of output channels: widths in vectors, of at most `most`, descending, covering oc.
 struct Panel {
   int64_t first;  ///< output channel
   int vectors;
   int64_t columns;  ///< to store
 };
-std::vector<Panel> make_panels(int64_t oc, const kernels::KernelTable& table, kernels::Arith arith,
-                               bool exact_columns);
+std::vector<Panel> make_panels(int64_t oc, int lanes, int most, bool exact_columns);
 
-/// Memory for packed weights: 2 MiB aligned, huge pages asked for. Not initialised.
+/// Memory for packed weights, of 2 MiB and more on huge pages where they are asked for. Not initialised.
 struct PackedWeights {
-  explicit PackedWeights(int64_t size);
+  PackedWeights(int64_t size, bool huge_pages);
   PackedWeights() = default;
   std::byte* data() { return bytes.get(); }
   const std::byte* data() const { return bytes.get(); }
-  AlignedBytes bytes;
+  PageBytes bytes;
   int64_t size = 0;
 };
 

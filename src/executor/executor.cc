@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstring>
 #include <exception>
 #include <mutex>
 
@@ -12,6 +13,7 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "executor/lower.h"
+#include "executor/pages.h"
 #include "executor/reference.h"
 #include "executor/simple_steps.h"
 #include "fusion/pipeline.h"
@@ -165,7 +167,7 @@ struct Executor::Impl {
   /// Threads of one data-parallel worker, and what they share.
   struct Worker {
     explicit Worker(int parts) : barrier(parts) {}
-    AlignedBytes arena;
+    PageBytes arena;
     std::vector<uint8_t> bytes;    ///< a filled tile
     int64_t first = 0, count = 0;  ///< the tile in work; count 0 ends
     SpinBarrier barrier;
@@ -255,6 +257,8 @@ void Executor::Impl::plan_graph(Graph model, const ExecOptions& options, Bf16Lay
   lowering.parts = settings.model_parallel;
   lowering.integers = settings.precision != Precision::kFp32;
   lowering.observed = &options.observed;
+  lowering.layouts = &options.layouts;
+  lowering.huge_pages = options.huge_pages;
   lowering.bf16 = std::move(bf16);
   const bool halves = settings.mixed || settings.precision == Precision::kBf16;
   const int64_t element_bytes = halves ? 2 : lowering.integers ? 1 : 4;
@@ -266,7 +270,8 @@ void Executor::Impl::plan_graph(Graph model, const ExecOptions& options, Bf16Lay
   settings.batch_tile = static_cast<int>(plan->tile);
   output_size = plan->output_size;
   for (auto& worker : workers) {
-    worker->arena = allocate_aligned(static_cast<size_t>(plan->arena_bytes), size_t{2} << 20);
+    worker->arena = allocate_pages(plan->arena_bytes, options.huge_pages);
+    std::memset(worker->arena.get(), 0, static_cast<size_t>(plan->arena_bytes));
     if (pixels.has_value()) worker->bytes.reserve(static_cast<size_t>(plan->tile * image_bytes()));
   }
 }
@@ -451,6 +456,13 @@ Executor::Executor(Graph graph, ExecOptions options) : impl_(std::make_unique<Im
   const bool integers = quantized && settings.precision != Precision::kFp32;
   settings.isa = choose_isa(options.isa, integers, settings.mixed || settings.precision == Precision::kBf16);
   impl_->choose_threads(options);
+  settings.huge_pages = options.huge_pages;
+  for (const auto& [layer, layout] : options.layouts) {
+    if (layout.panel_vectors >= 0 && layout.panel_vectors <= kernels::kMostVectors) continue;
+    throw Error(ErrorKind::kUsage,
+                fmt::format("layer '{}' has panels of {} vectors, expected 1 ... {}", printable(layer),
+                            layout.panel_vectors, kernels::kMostVectors));
+  }
   if (options.pixels.has_value()) {
     const PixelMap& map = *options.pixels;
     XDN_CHECK(map.scale.size() == map.shift.size() && map.scale.size() == map.source_channel.size());
@@ -514,6 +526,7 @@ std::vector<StepReport> Executor::steps() const {
     for (const BufferId id : step.writes) report.activation_bytes += plan.buffer(id).bytes(1);
     if (impl_->step_ns != nullptr)
       report.seconds = static_cast<double>(impl_->step_ns[i].load()) * 1e-9 / threads;
+    report.layout = step.layout;
     reports.push_back(std::move(report));
   }
   return reports;

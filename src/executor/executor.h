@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -23,6 +24,16 @@ struct PixelMap {
   std::vector<int> source_channel;
 };
 
+/// Which of a dense layer's loops is the outer one: that over blocks of rows (output positions of the tile's
+/// images) or that over panels of output channels.
+enum class LoopOrder : uint8_t { kChosen, kRowsOuter, kPanelsOuter };
+/// How a dense layer's work is laid out. Results are the same to the bit.
+struct LayerLayout {
+  int panel_vectors = 0;  ///< output channels of the widest panel, in vectors: 1 ... 4; 0: choose
+  LoopOrder order = LoopOrder::kChosen;
+  bool operator==(const LayerLayout&) const = default;
+};
+
 /// What the user may fix; empty or 0 means: choose.
 struct ExecOptions {
   std::optional<Isa> isa;
@@ -36,6 +47,9 @@ struct ExecOptions {
   int64_t batch_hint = 0;            ///< images a run will usually hold; 0: many
   /// Values, by name, that run_observed shows. Fusion makes values disappear: use FusionLevel::kOff.
   std::vector<std::string> observed;
+  /// By layer name; names that no dense layer has are passed over.
+  std::map<std::string, LayerLayout> layouts;
+  bool huge_pages = true;  ///< asked for, for packed weights of 2 MiB and more and for activations
 };
 
 /// What was chosen.
@@ -44,6 +58,7 @@ struct ExecSettings {
   Precision precision;  ///< of a file of several: int8 where layers are quantized, else bf16
   bool mixed;           ///< the file has quantized layers and layers for bf16, and both run so
   int data_parallel, model_parallel, batch_tile;
+  bool huge_pages;  ///< asked for; whether the system gives any is its own affair
 };
 
 /// Images as bytes: n of height x width x channels (NHWC). Either contiguous memory or a function that fills
@@ -76,6 +91,9 @@ struct StepReport {
   int64_t weight_bytes = 0;
   int64_t activation_bytes = 0;  ///< read and written, per image
   double seconds = 0;            ///< of all tiles since profiling began, mean over the threads
+  /// Of a dense layer, as chosen; panel_vectors is 0 where there is nothing to choose, order kChosen where it
+  /// makes no difference.
+  LayerLayout layout = {};
 };
 
 /// A planned model: weights packed, memory laid out. A trailing Softmax is peeled, so results are logits.

@@ -346,6 +346,7 @@ std::vector<std::vector<ValueId>> Lowering::last_uses() const {
 std::unique_ptr<Plan> Lowering::run() {
   if (graph_.outputs().empty()) throw input_error("the model has no output");
   plan_->tile = options_.tile;
+  plan_->huge_pages = options_.huge_pages;
   const Value& out = graph_.value(graph_.outputs()[0]);
   check_value(out, out.producer == kNoNode ? "output" : graph_.node(out.producer).name);
   lower_input();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 
@@ -28,7 +29,9 @@ struct LowerOptions {
   bool merge = false;                ///< a convolution that only feeds another's sum joins its accumulation
   bool integers = true;              ///< quantized layers in integers; false: as fake quantization, in f32
   Bf16Layers bf16;
-  const std::vector<std::string>* observed = nullptr;  ///< values to find in Plan::observed
+  const std::vector<std::string>* observed = nullptr;           ///< values to find in Plan::observed
+  const std::map<std::string, LayerLayout>* layouts = nullptr;  ///< by layer name
+  bool huge_pages = true;
 };
 
 /// Turns a verified graph into a plan: buffers, steps with packed weights, arena. Constants of the graph are

@@ -46,6 +46,13 @@ bool Lowering::read_image(const Node& conv, ValueId value, Elem elem, std::optio
   return true;
 }
 
+/// What the options ask for this layer.
+LayerLayout Lowering::layout_of(const Node& node) const {
+  if (options_.layouts == nullptr) return {};
+  const auto found = options_.layouts->find(node.name);
+  return found == options_.layouts->end() ? LayerLayout{} : found->second;
+}
+
 std::optional<Lowering::Linear> Lowering::linear_of_conv(const Node& node) const {
   const auto& attrs = node.as<ConvAttrs>();
   Linear linear;
@@ -74,6 +81,7 @@ std::optional<Lowering::Linear> Lowering::linear_of_conv(const Node& node) const
   operand.pad_left = attrs.window.pads_begin[1];
   linear.spec.operands = {operand};
   linear.spec.group = attrs.group;
+  linear.spec.layout = layout_of(node);
   return linear;
 }
 
@@ -166,6 +174,7 @@ std::unique_ptr<Step> Lowering::lower_gemm(const Node& node) {
   DenseOperand operand;
   operand.channels = shape(a)[1];
   linear.spec.operands = {operand};
+  linear.spec.layout = layout_of(node);
   return lower_linear(node, std::move(linear));
 }
 

@@ -99,6 +99,7 @@ class Lowering {
     std::optional<Levels> levels;  ///< where it runs in integers
   };
   std::optional<Linear> linear_of_conv(const Node& node) const;
+  LayerLayout layout_of(const Node& node) const;
   /// Whether the convolution can wait for its only reader, a float convolution that adds its result.
   bool joins_reader(const Node& node) const;
   bool joins_sum(const Node& node) const;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/tensor.h"
+#include "executor/executor.h"
 #include "kernels/kernel_table.h"
 
 namespace xdn {
@@ -73,6 +74,7 @@ class Step {
   kernels::Arith arith = kernels::Arith::kF32;  ///< whose peak the MACs are measured against
   int64_t macs = 0;                             ///< per image, effective
   int64_t weight_bytes = 0;
+  LayerLayout layout;  ///< see StepReport
   std::vector<BufferId> reads, writes;
   /// One of `reads` whose elements are each read just before the same element of the only one of `writes` is
   /// stored, and by no other way: it may share its memory. -1: none.
@@ -92,6 +94,7 @@ struct Plan {
   std::vector<std::unique_ptr<Step>> steps;
   std::vector<ObservedBuffer> observed;  ///< by step
   int64_t tile = 1;
+  bool huge_pages = true;  ///< asked for, for packed weights
   int64_t arena_bytes = 0;
   Dims input_shape;  ///< c, h, w
   BufferId output = -1;

@@ -104,12 +104,19 @@ Finished run_xdn(const std::vector<std::string>& arguments, const RunOptions& op
         std::chrono::duration<double>(options.kill_after));
   }
   const auto deadline = start + patience;
+  const auto interrupt_at = start + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                                        std::chrono::duration<double>(options.interrupt_after));
+  bool interrupted = options.interrupt_after == 0;
   while (out.read_end >= 0 || err.read_end >= 0) {
     std::array<pollfd, 2> wait{pollfd{out.read_end, POLLIN, 0}, pollfd{err.read_end, POLLIN, 0}};
     (void)poll(wait.data(), wait.size(), options.kill_after > 0 ? 1 : 20);
     finished.most_threads = std::max(finished.most_threads, threads_of(child));
     if (wait[0].revents != 0) drain(out.read_end, finished.out);
     if (wait[1].revents != 0) drain(err.read_end, finished.err);
+    if (!interrupted && std::chrono::steady_clock::now() > interrupt_at) {
+      kill(child, SIGINT);
+      interrupted = true;
+    }
     if (std::chrono::steady_clock::now() > deadline) {
       kill(child, SIGKILL);
       break;

@@ -20,6 +20,7 @@ struct RunOptions {
   std::string stdout_path = {};  ///< stdout goes to this file instead
   bool one_cpu = false;          ///< may run on one processor only
   double kill_after = 0;         ///< seconds until it gets SIGKILL, unless it has ended; 0: never
+  double interrupt_after = 0;    ///< the same with SIGINT, after which it may go on
 };
 
 /// Runs the built xdn and waits for it; after two minutes it is killed.
