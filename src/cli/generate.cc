@@ -7,6 +7,7 @@
 #include "cli/exec_options.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/run_info.h"
 #include "cli/verbs.h"
 #include "data/generated.h"
 #include "data/image_folder.h"
@@ -79,6 +80,7 @@ int run(const GenerateFlags& flags) {
   json["written"] = written;
   json["seconds_total"] = seconds;
   json["images_per_second"] = static_cast<double>(before) / seconds;
+  put_run_info(json, "generate");
   flags.output.finish(json);
   return 0;
 }

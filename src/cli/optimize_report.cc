@@ -8,6 +8,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/progress.h"
+#include "cli/run_info.h"
 #include "evaluator/comparison.h"
 
 namespace xdn::cli {
@@ -157,6 +158,7 @@ Json OptimizeReport::json(const optimize::Outcome& outcome, const Json& plan) co
   json["waterfall"] = waterfall_of(outcome);
   json["points"] = points_of(outcome);
   json["evals"] = evaluations_;
+  put_run_info(json, "optimize");
   return json;
 }
 

@@ -16,6 +16,7 @@
 #include "cli/model_output.h"
 #include "cli/process.h"
 #include "cli/prune_flags.h"
+#include "cli/run_info.h"
 #include "data/dataset.h"
 #include "fusion/pipeline.h"
 #include "pruning/search.h"
@@ -40,21 +41,11 @@ bool exists(const std::string& path) {
   return fs::exists(path, ignored);
 }
 
-std::string shell_line(const std::vector<std::string>& words) {
-  std::string line = "xdn";
-  for (const std::string& word : words) {
-    const bool plain = !word.empty() && word.find_first_not_of(
-                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                            "0123456789_-+=./:,@%") == std::string::npos;
-    if (plain) {
-      line += " " + word;
-      continue;
-    }
-    line += " '";
-    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    line += "'";
-  }
-  return line;
+/// What a user would type for a stage.
+std::string xdn_line(const std::vector<std::string>& words) {
+  std::vector<std::string> all{"xdn"};
+  all.insert(all.end(), words.begin(), words.end());
+  return shell_line(all);
 }
 
 struct Epochs {
@@ -133,7 +124,7 @@ OptimizeWork::Words OptimizeWork::common() const {
 
 Made OptimizeWork::call(const Job& job, const Words& words, const std::string& log) {
   Made made;
-  made.details["command"] = shell_line(words);
+  made.details["command"] = xdn_line(words);
   log_info(made.details["command"].get<std::string>());
   ChildLimits limits;
   limits.seconds = job.seconds;

@@ -19,6 +19,7 @@
 #include "cli/model_input.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/run_info.h"
 #include "cli/tune_report.h"
 #include "cli/tuning.h"
 #include "cli/verbs.h"
@@ -278,6 +279,7 @@ class Tune {
               {"isa", result.isa}};
     json.update(tuning_json(result, scenario_));
     json["record"] = record_;
+    put_run_info(json, "tune");
     out_.finish(json);
   }
 
