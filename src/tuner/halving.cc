@@ -13,7 +13,7 @@ namespace {
 /// Rounds of each rung. The first has two, since a single slow slice of the best would end its hopes; what
 /// took much longer than the defaults in the first of them is spared the second.
 constexpr std::array kRounds{2, 2, 4, 8};
-constexpr double kHopeless = 2.5;
+constexpr double kHopeless = 3;
 /// Of a rung's candidates, one in so many goes on, but never fewer than kFinalists.
 constexpr size_t kThin = 3, kFinalists = 3;
 

@@ -18,7 +18,7 @@ namespace xdn::tuner {
 namespace {
 
 constexpr size_t kDefaults = 0;
-constexpr int kFinalRounds = 15;
+constexpr int kFinalRounds = 15, kLateRounds = 9;  ///< the latter where the time is over
 /// Less than this is no gain, however sure it is.
 constexpr double kLeastGain = 0.01;
 /// A search that is stopped has no last comparison: what the trials show has to be plainer, and plainer still
@@ -359,7 +359,7 @@ class Tuning {
     if (elapsed() + finish_seconds() / 2 < options_.budget + 1) {
       choose_layouts(laid_out, "panels");
       note(0.88);
-      if (!stopped()) choose_layouts(laid_out, "orders");
+      if (!stopped() && elapsed() < options_.budget) choose_layouts(laid_out, "orders");
     } else {
       complete_ = false;
     }
@@ -393,7 +393,8 @@ class Tuning {
     const Json last = trial(key, [&]() -> Json {
       std::vector<size_t> ids;
       for (const Settings& settings : finalists) ids.push_back(bench_.add(settings));
-      const std::vector<Trial> trials = bench_.measure(ids, kFinalRounds, 1e9, result_.slice_images);
+      const int rounds = elapsed() < options_.budget ? kFinalRounds : kLateRounds;
+      const std::vector<Trial> trials = bench_.measure(ids, rounds, 1e9, result_.slice_images);
       if (trials.empty()) return nullptr;
       Json rows = Json::array();
       for (size_t i = 0; i < trials.size(); ++i) {
