@@ -103,8 +103,9 @@ typedef enum xdn_fusion {
 } xdn_fusion;
 
 /* The same network with fewer operators: a model of its own, to be freed. Sessions fuse by themselves; this
- * is for saving what came out. */
-XDN_API xdn_status xdn_model_optimize(const xdn_model* model, xdn_fusion fusion, xdn_model** optimized);
+ * is for saving what came out. fusion: an xdn_fusion; enumerations are passed as int32_t, since another value
+ * is an error, not undefined. */
+XDN_API xdn_status xdn_model_optimize(const xdn_model* model, int32_t fusion, xdn_model** optimized);
 /* Writes the model in either form, and its preprocess file beside it. Files appear whole or not at all. */
 XDN_API xdn_status xdn_model_save(const xdn_model* model, const char* spec);
 
@@ -169,16 +170,17 @@ XDN_API xdn_status xdn_session_get_settings(const xdn_session* session, xdn_sess
 typedef enum xdn_layout { XDN_NHWC = 0, XDN_NCHW = 1 } xdn_layout;
 
 /* Runs n images and writes n x outputs floats: image i's logits start at i * outputs (a Softmax at a model's
- * end is left out; see xdn_top_k). size: floats that `logits` has room for. n may be 0.
+ * end is left out; see xdn_top_k). layout: an xdn_layout. size: floats that `logits` has room for. n may be
+ * 0.
  *
  * run_u8 takes raw bytes, RGB where there are 3 channels, and normalises them as xdn_preprocess says. run_f32
  * takes what the network's first layer is to see, channels in the model's order. A session takes one of the
  * two. NHWC bytes and NCHW floats are read where they lie; the other two layouts are turned over in pieces
  * first. */
-XDN_API xdn_status xdn_session_run_u8(xdn_session* session, const uint8_t* images, int64_t n,
-                                      xdn_layout layout, float* logits, int64_t size);
-XDN_API xdn_status xdn_session_run_f32(xdn_session* session, const float* images, int64_t n,
-                                       xdn_layout layout, float* logits, int64_t size);
+XDN_API xdn_status xdn_session_run_u8(xdn_session* session, const uint8_t* images, int64_t n, int32_t layout,
+                                      float* logits, int64_t size);
+XDN_API xdn_status xdn_session_run_f32(xdn_session* session, const float* images, int64_t n, int32_t layout,
+                                       float* logits, int64_t size);
 
 /* One class of an answer. This struct never changes. */
 typedef struct xdn_answer {

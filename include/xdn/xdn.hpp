@@ -173,7 +173,7 @@ class Model {
   /// The same network with fewer operators. Sessions fuse by themselves; this is for saving what came out.
   Model optimized(Fusion fusion = Fusion::kTraditional) const {
     xdn_model* model = nullptr;
-    detail::check(xdn_model_optimize(get(), static_cast<xdn_fusion>(fusion), &model));
+    detail::check(xdn_model_optimize(get(), static_cast<int32_t>(fusion), &model));
     return Model(model);
   }
   /// Writes "out.onnx" or "out.prototxt:out.caffemodel", and the preprocess file beside it.
@@ -258,11 +258,10 @@ class Session {
   /// n images from the caller's memory, n x outputs floats into the caller's memory. Bytes are raw and RGB,
   /// and are normalised inside; a session of Input::kF32 takes the model's own normalised floats instead.
   void run(const std::uint8_t* images, std::int64_t n, float* logits, Layout layout = Layout::kNHWC) {
-    detail::check(xdn_session_run_u8(get(), images, n, static_cast<xdn_layout>(layout), logits, room_for(n)));
+    detail::check(xdn_session_run_u8(get(), images, n, static_cast<int32_t>(layout), logits, room_for(n)));
   }
   void run(const float* images, std::int64_t n, float* logits, Layout layout = Layout::kNCHW) {
-    detail::check(
-        xdn_session_run_f32(get(), images, n, static_cast<xdn_layout>(layout), logits, room_for(n)));
+    detail::check(xdn_session_run_f32(get(), images, n, static_cast<int32_t>(layout), logits, room_for(n)));
   }
   /// Whole images one after the other; their number follows.
   std::vector<float> run(const std::vector<std::uint8_t>& images, Layout layout = Layout::kNHWC) {

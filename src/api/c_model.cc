@@ -70,7 +70,7 @@ std::unique_ptr<xdn_model> load(const std::string& spec, const xdn_load_options&
   }
 }
 
-std::span<const Pass> passes_of(xdn_fusion fusion) {
+std::span<const Pass> passes_of(int32_t fusion) {
   switch (fusion) {
     case XDN_FUSION_OFF:
       return cleanup_passes();
@@ -80,7 +80,7 @@ std::span<const Pass> passes_of(xdn_fusion fusion) {
     case XDN_FUSION_AGGRESSIVE:
       return aggressive_passes();
   }
-  throw bad_argument(fmt::format("fusion is {}, no xdn_fusion", static_cast<int>(fusion)));
+  throw bad_argument(fmt::format("fusion is {}, no xdn_fusion", fusion));
 }
 
 bool is_quantized(const Graph& graph) {
@@ -155,7 +155,7 @@ const char* xdn_model_class_name(const xdn_model* model, int64_t label) {
   return i < names.size() ? names[i].c_str() : nullptr;
 }
 
-xdn_status xdn_model_optimize(const xdn_model* model, xdn_fusion fusion, xdn_model** optimized) {
+xdn_status xdn_model_optimize(const xdn_model* model, int32_t fusion, xdn_model** optimized) {
   return guarded([&] {
     check_pointer(model, "model");
     check_pointer(optimized, "optimized");

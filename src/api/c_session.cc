@@ -52,7 +52,7 @@ ExecOptions exec_options(const xdn_session_options& c) {
 }
 
 /// Whether there is anything to run.
-bool check_run(const xdn_session* session, bool floats, const void* images, int64_t n, xdn_layout layout,
+bool check_run(const xdn_session* session, bool floats, const void* images, int64_t n, int32_t layout,
                const float* logits, int64_t size) {
   check_pointer(session, "session");
   check_pointer(images, "images");
@@ -118,7 +118,7 @@ xdn_status xdn_session_get_settings(const xdn_session* session, xdn_session_sett
   });
 }
 
-xdn_status xdn_session_run_u8(xdn_session* session, const uint8_t* images, int64_t n, xdn_layout layout,
+xdn_status xdn_session_run_u8(xdn_session* session, const uint8_t* images, int64_t n, int32_t layout,
                               float* logits, int64_t size) {
   return guarded([&] {
     if (!check_run(session, false, images, n, layout, logits, size)) return;
@@ -126,7 +126,7 @@ xdn_status xdn_session_run_u8(xdn_session* session, const uint8_t* images, int64
   });
 }
 
-xdn_status xdn_session_run_f32(xdn_session* session, const float* images, int64_t n, xdn_layout layout,
+xdn_status xdn_session_run_f32(xdn_session* session, const float* images, int64_t n, int32_t layout,
                                float* logits, int64_t size) {
   return guarded([&] {
     if (!check_run(session, true, images, n, layout, logits, size)) return;
